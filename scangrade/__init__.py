@@ -1,0 +1,38 @@
+"""Grade scanned exam booklets: marks read, doubts flagged, a gradebook out.
+
+What the commands do can be called from Python; each is imported when it is first used:
+
+- `grade_scans`: scans, layout, rubric and roster in, a run folder with a gradebook out
+- `check_definitions`: every fault of layout, rubric and roster
+- `preview_layout`: pictures of a layout's boxes over its form or over a scan
+- `make_demo`: sample scans with their layout, rubric and roster
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from scangrade.authoring.preview import preview as preview_layout
+    from scangrade.authoring.samples import make_demo
+    from scangrade.check import check as check_definitions
+    from scangrade.grade import grade as grade_scans
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "check_definitions", "grade_scans", "make_demo", "preview_layout"]
+
+#: Importing them all takes a second, which `scangrade --help` should not. A function with its module's name would be hidden by it.
+_HOMES = {
+    "check_definitions": ("scangrade.check", "check"),
+    "grade_scans": ("scangrade.grade", "grade"),
+    "make_demo": ("scangrade.authoring.samples", "make_demo"),
+    "preview_layout": ("scangrade.authoring.preview", "preview"),
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, attribute = _HOMES[name]
+    return getattr(importlib.import_module(module), attribute)

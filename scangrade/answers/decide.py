@@ -1,0 +1,334 @@
+"""Verdicts from readings: what is certain is decided, everything else is a person's.
+
+A box is compared with what it looks like empty (the blank form, or the same print elsewhere in the batch), never only with the boxes
+beside it, so that a blank sheet stays blank; and with this writer's own pen, so that light pencil is a mark in one booklet and
+an erased ghost in another. What a cross and a complete fill mean is the form's convention.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scangrade.model import (
+    FEATURES,
+    Answer,
+    Booklet,
+    Box,
+    BoxVerdict,
+    Convention,
+    Field,
+    FieldKind,
+    Layout,
+    PageRead,
+    ScannedPage,
+    Verdict,
+)
+from scangrade.settings import DecideSettings
+
+_COLUMN = {name: position for position, name in enumerate(FEATURES)}
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sheet:
+    """The readings of one page image."""
+
+    page: int
+    boxes: tuple[Box, ...]
+    values: Values
+
+    def feature(self, name: str) -> Values:
+        return self.values[:, _COLUMN[name]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A verdict before the field's other boxes are looked at."""
+
+    verdict: Verdict
+    probability: float
+    full: bool  #: filled completely
+    strong: bool  #: as dark as this writer's other marks
+
+
+def decide(booklets: Sequence[Booklet], layout: Layout, *, thresholds: DecideSettings) -> Mapping[str, tuple[Answer, ...]]:
+    """Decide every field of every booklet.
+
+    Parameters
+    ----------
+    booklets : sequence of Booklet
+        All of a run: what a box looks like when it is empty is learned from all of them.
+    layout : Layout
+        Fields, and the form's marking convention.
+    thresholds : DecideSettings
+
+    Returns
+    -------
+    mapping of booklet id to tuple of Answer
+        One answer per field with boxes whose page is there, in layout order.
+    """
+    boxes = {page.number: layout.boxes(page.number) for page in layout.pages}
+    sheets = {booklet.id: [_sheet(page, boxes) for page in booklet.pages.values()] for booklet in booklets}
+    spares = {booklet.id: [_sheet(page, boxes) for page in booklet.duplicates] for booklet in booklets}
+    printed = _learn_print((sheet for of_booklet in sheets.values() for sheet in of_booklet if sheet is not None), thresholds)
+    result: dict[str, tuple[Answer, ...]] = {}
+    for booklet in booklets:
+        own = [sheet for sheet in sheets[booklet.id] if sheet is not None]
+        pen = _pen(own, printed, thresholds)
+        judged = _judge_all(own, printed, pen, layout.convention, thresholds)
+        others = [
+            _judge_all([sheet], printed, pen, layout.convention, thresholds)
+            for sheet in spares[booklet.id]
+            if sheet is not None
+        ]
+        answers = []
+        for field in layout.fields:
+            if not field.boxes or any(box.key not in judged for box in field.boxes):
+                continue
+            answers.append(_answer(field, judged, others, layout.convention))
+        result[booklet.id] = tuple(answers)
+    return result
+
+
+def _sheet(page: ScannedPage, boxes: Mapping[int, tuple[Box, ...]]) -> _Sheet | None:
+    if not isinstance(page.result, PageRead):
+        return None
+    return _Sheet(page.result.page, boxes[page.result.page], page.result.readings.values.astype(np.float64))
+
+
+_PrintKey = tuple[str, bool, float, float]  # text, whether the layout says it is printed, and the box' size
+
+
+@dataclass(frozen=True, slots=True)
+class _Print:
+    """Ink of an empty box, and how far that may be off."""
+
+    ink: float
+    doubt: float
+
+
+_NO_PRINT = _Print(0.0, 0.0)
+
+
+def _print_key(box: Box) -> _PrintKey:
+    return box.printed or box.value, bool(box.printed), round(box.width_mm, 1), round(box.height_mm, 1)
+
+
+def _learn_print(sheets: Iterable[_Sheet], thresholds: DecideSettings) -> dict[_PrintKey, _Print]:
+    """What boxes hold when empty, by what is printed in them and their size, from the emptier boxes of the whole batch.
+
+    What one letter seems to hold is believed only if other letters agree: a digit that everybody marked must not pass for very
+    black print. Layouts often do not say that the alternative's letter is printed inside its box. Then nothing is expected there,
+    unless most letters show the same ink in box after box, as only print does.
+    """
+    found: dict[_PrintKey, list[float]] = {}
+    for sheet in sheets:
+        for box, ink in zip(sheet.boxes, sheet.feature("ink"), strict=True):
+            if np.isfinite(ink):
+                found.setdefault(_print_key(box), []).append(float(ink))
+    levels = {key: np.quantile(inks, (0.1, thresholds.empty_quantile, 0.5, 0.8)) for key, inks in found.items()}
+    learned: dict[_PrintKey, _Print] = {}
+    for declared, width, height in {key[1:] for key in found}:
+        group = [key for key in found if key[1:] == (declared, width, height)]
+        if not declared:
+            frequent = [key for key in group if len(found[key]) >= thresholds.least_for_print]
+            alike = [key for key in frequent if _is_print(levels[key], thresholds)]
+            if len(alike) * 2 <= len(frequent):
+                # a letter that stands alone with its ink: everybody's answer, or print after all
+                learned |= {key: _Print(0.0, float(levels[key][1]) / 2) for key in alike}
+                continue
+        learned |= _agreed(group, found, levels, thresholds)
+    return learned
+
+
+def _is_print(level: Values, thresholds: DecideSettings) -> bool:
+    """Whether box after box holds the same little ink."""
+    tight = level[3] - level[0] <= thresholds.print_tightness
+    return bool(tight and thresholds.least_print <= level[1] <= thresholds.most_print)
+
+
+def _agreed(
+    group: Sequence[_PrintKey],
+    found: Mapping[_PrintKey, Sequence[float]],
+    levels: Mapping[_PrintKey, Values],
+    thresholds: DecideSettings,
+) -> dict[_PrintKey, _Print]:
+    """Empty levels of the letters printed in boxes of one size, each held against the others."""
+    lows = np.array([levels[key][1] for key in group])
+    usual = min(float(np.median(lows)), thresholds.most_print)
+    spread = 1.48 * float(np.median(np.abs(lows - usual)))
+    learned = {}
+    for key in group:
+        low, middle = float(levels[key][1]), float(levels[key][2])
+        off = low - usual
+        if len(found[key]) < thresholds.least_alike:
+            learned[key] = _Print(usual, max(2 * spread, thresholds.least_print_doubt))
+        elif off > max(thresholds.print_tolerance, 3 * spread) or low > thresholds.most_print:
+            learned[key] = _Print(usual, max(off / 2, thresholds.least_print_doubt))
+        else:
+            # where half of the boxes hold more than the emptier ones, print may be in some and beside others
+            uneven = middle - low if middle - low > thresholds.print_tightness else 0.0
+            learned[key] = _Print(
+                low, thresholds.print_spread * low + thresholds.least_print_doubt / 2 * (low > 0.01) + uneven
+            )
+    return learned
+
+
+def _print_strength(sheet: _Sheet, thresholds: DecideSettings) -> float:
+    """How much more ink than the blank form this page's print has: toner and blur, the same in all its boxes."""
+    blank, ink = sheet.feature("blank_ink"), sheet.feature("ink")
+    with np.errstate(invalid="ignore"):
+        printed = (blank > thresholds.empty_below) & np.isfinite(ink)
+    if printed.sum() < thresholds.least_alike:
+        return 1.0
+    ratio = float(np.quantile(ink[printed] / blank[printed], thresholds.empty_quantile))
+    return float(np.clip(ratio, thresholds.weakest_print, thresholds.strongest_print))
+
+
+def _excess(
+    sheet: _Sheet, printed: Mapping[_PrintKey, _Print], thresholds: DecideSettings
+) -> tuple[Values, Values, NDArray[np.bool_]]:
+    """Ink beyond an empty box' as a share of the white left in it; how far "empty" may be off; whether print is inside."""
+    ink = sheet.feature("ink")
+    empty = sheet.feature("blank_ink") * _print_strength(sheet, thresholds)
+    doubt = thresholds.print_spread * np.nan_to_num(empty)
+    for position, box in enumerate(sheet.boxes):
+        if np.isfinite(empty[position]):
+            continue
+        known = printed.get(_print_key(box), _NO_PRINT)
+        empty[position], doubt[position] = known.ink, known.doubt
+    empty = np.clip(empty, 0.0, thresholds.most_print)
+    doubt = np.minimum(doubt, thresholds.most_doubt)
+    return (ink - empty) / (1.0 - empty), doubt, empty > thresholds.empty_below
+
+
+def _pen(sheets: Sequence[_Sheet], printed: Mapping[_PrintKey, _Print], thresholds: DecideSettings) -> float:
+    """Ink that this writer usually leaves in a box: the lower third of the evident marks; the usual one without any."""
+    evident = []
+    for sheet in sheets:
+        excess, doubt, _ = _excess(sheet, printed, thresholds)
+        with np.errstate(invalid="ignore"):
+            evident.append(excess[excess - doubt > thresholds.evident_ink])
+    marks = np.concatenate(evident) if evident else np.zeros(0)
+    if len(marks) < thresholds.least_marks:
+        return thresholds.usual_pen
+    return float(np.quantile(marks, 1 / 3))
+
+
+def _judge_all(
+    sheets: Sequence[_Sheet],
+    printed: Mapping[_PrintKey, _Print],
+    pen: float,
+    convention: Convention,
+    thresholds: DecideSettings,
+) -> dict[str, _Judged]:
+    judged: dict[str, _Judged] = {}
+    for sheet in sheets:
+        excess, doubt, inside = _excess(sheet, printed, thresholds)
+        coarse = sheet.feature("scale") < thresholds.coarse_pixels_per_mm
+        for position, box in enumerate(sheet.boxes):
+            judged[box.key] = _judge(
+                float(excess[position]),
+                float(doubt[position]),
+                {name: float(sheet.values[position, column]) for name, column in _COLUMN.items()},
+                print_inside=bool(inside[position]),
+                framed=box.frame_mm > 0 and not bool(coarse[position]),
+                pen=pen,
+                convention=convention,
+                thresholds=thresholds,
+            )
+    return judged
+
+
+def _judge(
+    excess: float,
+    doubt: float,
+    seen: Mapping[str, float],
+    *,
+    print_inside: bool,
+    framed: bool,
+    pen: float,
+    convention: Convention,
+    thresholds: DecideSettings,
+) -> _Judged:
+    if not np.isfinite(excess):
+        return _Judged(Verdict.UNSURE, 0.5, full=False, strong=False)
+    empty_below = thresholds.empty_below + doubt
+    marked_above = (
+        float(np.clip(thresholds.marked_share_of_pen * pen, thresholds.marked_least, thresholds.marked_most)) + 2 * doubt
+    )
+    lost = framed and not seen["seen"]
+    if lost:
+        marked_above = max(marked_above, thresholds.marked_without_frame)
+    # log-odds that are even in the middle of the doubtful band and reach 99 in 100 at its ends
+    middle = (max(empty_below, 1e-3) * marked_above) ** 0.5
+    width = np.log(marked_above / middle)
+    odds = 4.6 * np.log(max(excess, 1e-4) / middle) / width
+    probability = float(1 / (1 + np.exp(-np.clip(odds, -12, 12))))
+    full = seen["dark"] >= thresholds.full_dark and seen["least_cell"] >= thresholds.full_cell * seen["peak"]
+    strong = excess >= thresholds.strong_share_of_pen * pen
+    dot = seen["peak"] >= thresholds.peak_of_dot and not print_inside  # print is as black as a dot
+    if excess < empty_below and not lost and not dot:
+        return _Judged(Verdict.EMPTY, 1 - probability, full, strong)
+    if excess < marked_above:
+        return _Judged(Verdict.UNSURE, probability, full, strong)
+    if convention is Convention.CROSS:
+        nearly = seen["dark"] >= thresholds.cross_dark and not full
+        if nearly:
+            return _Judged(Verdict.UNSURE, 0.5, full, strong)
+        return _Judged(Verdict.UNDONE if full else Verdict.MARKED, probability, full, strong)
+    if convention is Convention.FILL and seen["dark"] < thresholds.fill_dark:
+        return _Judged(Verdict.UNSURE, probability, full, strong)
+    return _Judged(Verdict.MARKED, probability, full, strong)
+
+
+def _answer(
+    field: Field,
+    judged: Mapping[str, _Judged],
+    others: Sequence[Mapping[str, _Judged]],
+    convention: Convention,
+) -> Answer:
+    """The verdicts of a field after its boxes were looked at together."""
+    own = [judged[box.key] for box in field.boxes]
+    verdicts = [one.verdict for one in own]
+    doubt = ""
+    marked = [k for k, one in enumerate(own) if one.verdict is Verdict.MARKED]
+    if convention is Convention.FILL_WINS and field.kind is FieldKind.CHOICE:
+        filled = [k for k in marked if own[k].full]
+        if filled and len(filled) < len(marked):
+            for k in marked:
+                if not own[k].full:
+                    # a fill beside a cross: the fill is the answer, unless the cross is itself nearly a fill
+                    verdicts[k] = Verdict.UNSURE
+    if field.kind is FieldKind.CHOICE and len(field.boxes) > 1:
+        if convention is not Convention.CROSS and len(marked) == len(field.boxes):
+            doubt = "every box is marked: look for an arrow or a word that says which one is meant"
+        if all(one.verdict is Verdict.UNDONE for one in own):
+            doubt = "every box is undone: look for a sign that says which one is meant after all"
+    weak = [k for k in marked if not own[k].strong]
+    if weak and len(weak) < len(marked):
+        for k in weak:  # paler than the writer's other marks: perhaps erased
+            verdicts[k] = Verdict.UNSURE
+    for other in others:
+        for k, box in enumerate(field.boxes):
+            again = other.get(box.key)
+            if again is not None and again.verdict is not own[k].verdict:
+                verdicts[k] = Verdict.UNSURE
+    return Answer(
+        field.id,
+        tuple(
+            BoxVerdict(
+                field.id,
+                box.value,
+                verdict,
+                round(float(one.probability if verdict is not Verdict.UNSURE else min(max(one.probability, 0.01), 0.99)), 4),
+            )
+            for box, verdict, one in zip(field.boxes, verdicts, own, strict=True)
+        ),
+        doubt,
+    )

@@ -1,0 +1,314 @@
+"""Whose booklet it is, by the student number marked in its digit grid.
+
+A number counts only if every column is certain and exactly one student has it. Everything else is a flag that offers who it could be; a
+near miss is never taken for a hit, however likely, since a wrong one gives somebody another person's grade. Flags about identity do not
+make points blank: the booklet's points are what they are, whoever wrote it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scangrade.model import Answer, Field, FieldKind, Flag, FlagKind, Identity, Layout, MatchStatus, Roster, Student
+from scangrade.settings import IDENTIFY, IdentifyLimits
+
+ROLE: Final = "student_number"
+
+# Codes of a column beside the digits 0 to 9.
+_EMPTY: Final = 10
+_OPEN: Final = 11
+_OTHER: Final = 12  # a character of a student's number that no grid can hold
+
+
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """A student's number as one or more grids hold it."""
+
+    columns: tuple[int, ...]  #: by place: a digit, `_EMPTY` or `_OPEN`
+    fields: tuple[Field, ...]  #: by place
+    conflict: str = ""  #: how grids contradict each other
+
+    @property
+    def inner(self) -> tuple[int, ...]:
+        """The columns without those left empty at either end, which a shorter number leaves."""
+        used = [place for place, one in enumerate(self.columns) if one != _EMPTY]
+        return self.columns[used[0] : used[-1] + 1] if used else ()
+
+    @property
+    def number(self) -> str:
+        """As read; "?" for a column without a certain digit, "" where nothing is marked."""
+        return "".join(str(one) if one < _EMPTY else "?" for one in self.inner)
+
+    @property
+    def certain(self) -> bool:
+        """Whether the number has no gap, no open column, and no contradiction."""
+        return bool(self.inner) and not self.conflict and all(one < _EMPTY for one in self.inner)
+
+    @property
+    def short(self) -> bool:
+        """Whether columns were left empty at an end."""
+        return len(self.inner) < len(self.columns)
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A student whose number is near to the one read."""
+
+    student: Student
+    distance: int  #: columns that differ or are open; 1 if only zeros at the start differ
+    zeros: bool  #: whether only zeros at the start differ
+
+
+def identify(
+    answers: Mapping[str, Sequence[Answer]],
+    layout: Layout,
+    roster: Roster | None,
+    *,
+    limits: IdentifyLimits = IDENTIFY,
+) -> tuple[tuple[Identity, ...], tuple[Flag, ...]]:
+    """Tell whose booklets these are.
+
+    Parameters
+    ----------
+    answers : mapping of booklet id to sequence of Answer
+        A field whose page did not come in has no answer.
+    layout : Layout
+        Its digit fields with the role "student_number" are read; several grids in a booklet must agree.
+    roster : Roster or None
+    limits : IdentifyLimits
+
+    Returns
+    -------
+    tuple of Identity
+        One per booklet, in the order of `answers`.
+    tuple of Flag
+        One per booklet that is not certain (`UNKNOWN_STUDENT`) or that claims the same student as another (`DUPLICATE_STUDENT`).
+
+    Notes
+    -----
+    A number shorter than the grid (columns empty at either end, none between) is matched when the roster has it and no longer number
+    that fits the marked columns. Without a roster it is taken as it stands.
+    """
+    grids = _number_grids(layout)
+    if not grids:
+        return _without_grid(answers, layout)
+    searches = {len(grid): _Search(roster.students if roster else (), len(grid)) for grid in grids}
+    identities, flags = [], []
+    for booklet, held in answers.items():
+        grid = _read(held, grids)
+        identity, flag = _identify_one(booklet, grid, grids, searches, limits, listed=roster is not None)
+        identities.append(identity)
+        flags += [flag] if flag else []
+    identities, double = _claimed_twice(identities, grids)
+    return tuple(identities), (*flags, *double)
+
+
+def _number_grids(layout: Layout) -> tuple[tuple[Field, ...], ...]:
+    """The columns of every grid for the student number, leftmost first; the grid with the most columns first."""
+    groups: dict[str, list[Field]] = defaultdict(list)
+    for one in layout.fields:
+        if one.kind is FieldKind.DIGIT and one.role == ROLE:
+            groups[one.group].append(one)
+    grids = (tuple(sorted(columns, key=lambda column: column.place)) for columns in groups.values())
+    return tuple(sorted(grids, key=len, reverse=True))
+
+
+def _read(answers: Sequence[Answer], grids: Sequence[Sequence[Field]]) -> _Grid | None:
+    """The number that all grids of a booklet hold together; None where none of them came in."""
+    by_field = {one.field: one for one in answers}
+    read = [
+        (tuple(_column(by_field[column.id]) for column in grid), grid)
+        for grid in grids
+        if all(one.id in by_field for one in grid)
+    ]
+    used = [(columns, grid) for columns, grid in read if any(one != _EMPTY for one in columns)]
+    if not used:
+        return _Grid(read[0][0], tuple(read[0][1])) if read else None
+    first, fields = used[0]
+    merged = list(first)
+    conflict = ""
+    for columns, grid in used[1:]:
+        if len(columns) != len(merged):
+            conflict = f"the grids on pages {fields[0].page} and {grid[0].page} have different numbers of columns"
+            continue
+        for place, other in enumerate(columns):
+            if {merged[place], other} == {_OPEN, _EMPTY}:
+                merged[place] = _OPEN
+            elif merged[place] == _OPEN:
+                merged[place] = other
+            elif other not in (_OPEN, merged[place]):
+                conflict = f"the grids on pages {fields[0].page} and {grid[0].page} differ in column {place + 1}"
+    return _Grid(tuple(merged), tuple(fields), conflict)
+
+
+def _column(answer: Answer) -> int:
+    """A digit where exactly one box is marked and none is open, `_EMPTY` where none is marked, else `_OPEN`."""
+    if answer.open or len(answer.marked) > 1:
+        return _OPEN
+    return int(next(iter(answer.marked))) if answer.marked else _EMPTY
+
+
+def _identify_one(
+    booklet: str,
+    grid: _Grid | None,
+    grids: Sequence[Sequence[Field]],
+    searches: Mapping[int, _Search],
+    limits: IdentifyLimits,
+    *,
+    listed: bool,
+) -> tuple[Identity, Flag | None]:
+    """One booklet's student, as far as it alone tells."""
+    first = grids[0][0]
+    if grid is None:
+        detail = f"the page with the student number (page {first.page}) is missing. Find out whose booklet it is by its other pages."
+        return Identity(booklet, MatchStatus.UNKNOWN, ""), _unknown(booklet, detail, first.page, first.group)
+    if grid.certain and not listed:
+        return Identity(booklet, MatchStatus.NO_ROSTER, grid.number), None
+    search = searches[len(grid.columns)]
+    fault = _fault(grid)
+    if not fault:
+        exact = search.exact(grid.number)
+        longer = search.longer(grid) if grid.short else ()
+        if len(exact) == 1 and not longer:
+            return Identity(booklet, MatchStatus.MATCHED, grid.number, exact[0]), None
+        fault = "longer numbers of the roster fit as well" if exact and longer else "nobody on the roster has it"
+        fault = fault if len(exact) < 2 else "several students of the roster have it"
+    near = search.near(grid, limits)
+    open_fields = [field for field, one in zip(grid.fields, grid.columns, strict=True) if one == _OPEN]
+    where = open_fields[0].id if len(open_fields) == 1 else first.group
+    advice = _offer(near, search) if listed else "Read the number on the page and enter it."
+    number = f"student number {grid.number}" if grid.number else "student number"
+    identity = Identity(booklet, MatchStatus.UNKNOWN, grid.number, candidates=tuple(one.student for one in near))
+    return identity, _unknown(booklet, f"{number}: {fault}. {advice}", grid.fields[0].page, where)
+
+
+def _fault(grid: _Grid) -> str:
+    """Why a number cannot be relied on, "" if it can."""
+    if not grid.inner:
+        return "nothing is marked"
+    if grid.conflict:
+        return grid.conflict
+    start = next(place for place, one in enumerate(grid.columns, 1) if one != _EMPTY)
+    faults = [
+        f"column {place} is {'empty' if one == _EMPTY else 'not certain'}"
+        for place, one in enumerate(grid.inner, start)
+        if one >= _EMPTY
+    ]
+    return ", ".join(faults)
+
+
+def _offer(near: Sequence[_Candidate], search: _Search) -> str:
+    if not near:
+        return "Nobody on the roster has a number like it. Find out whose booklet it is by the name on it."
+    if near[0].distance <= 1 and (len(near) == 1 or near[1].distance > 1):
+        return f"Only {_person(near[0].student)} comes near ({search.reason(near[0])}). Confirm it, or say who it is."
+    return f"It could be {'; '.join(f'{_person(one.student)} ({search.reason(one)})' for one in near)}. Say who it is."
+
+
+def _person(student: Student) -> str:
+    name = ", ".join(part for part in (student.last_name, student.first_name) if part)
+    return f"{student.number} {name}".rstrip()
+
+
+def _unknown(booklet: str, detail: str, page: int, field: str) -> Flag:
+    return Flag(FlagKind.UNKNOWN_STUDENT, detail, booklet, page, field=field)
+
+
+def _claimed_twice(identities: Sequence[Identity], grids: Sequence[Sequence[Field]]) -> tuple[list[Identity], list[Flag]]:
+    """Booklets whose number another booklet has too: both are flagged, neither is preferred."""
+    claims: dict[str, list[str]] = defaultdict(list)
+    sure = (MatchStatus.MATCHED, MatchStatus.NO_ROSTER)
+    for one in identities:
+        if one.status in sure:
+            claims[one.number].append(one.booklet)
+    checked, flags = [], []
+    for one in identities:
+        others = [other for other in claims[one.number] if other != one.booklet] if one.status in sure else []
+        checked.append(replace(one, status=MatchStatus.DUPLICATE) if others else one)
+        if others:
+            whose = _person(one.student) if one.student else one.number
+            detail = (
+                f"student number {one.number}: {', '.join(others)} and this booklet are both marked as {whose}'s."
+                " Look at the names on them and say whose each is."
+            )
+            first = grids[0][0]
+            flags.append(Flag(FlagKind.DUPLICATE_STUDENT, detail, one.booklet, first.page, field=first.group))
+    return checked, flags
+
+
+def _without_grid(answers: Iterable[str], layout: Layout) -> tuple[tuple[Identity, ...], tuple[Flag, ...]]:
+    """A form that identifies its student otherwise: by a sticker, or by handwriting."""
+    where = next((one for one in layout.fields if one.kind is FieldKind.STICKER), None)
+    where = where or next((one for one in layout.fields if one.kind is FieldKind.TEXT and one.role in (ROLE, "name")), None)
+    detail = "the form has no grid for the student number"
+    if where is not None:
+        what = {FieldKind.STICKER: "sticker"}.get(where.kind, "handwriting")
+        detail += f"; look at the {what} on page {where.page}"
+    page, field = (where.page, where.id) if where else (0, "")
+    identities = tuple(Identity(booklet, MatchStatus.UNKNOWN, "") for booklet in answers)
+    return identities, tuple(
+        _unknown(one.booklet, f"{detail} and say whose booklet it is.", page, field) for one in identities
+    )
+
+
+class _Search:
+    """The roster's numbers, laid under a grid once for all booklets.
+
+    A number shorter than the grid is laid under it at every offset, with empty columns around it.
+    """
+
+    def __init__(self, students: Sequence[Student], width: int) -> None:
+        self._students = students
+        self._width = width
+        self._by_number: dict[str, list[Student]] = defaultdict(list)
+        rows: list[tuple[int, ...]] = []
+        owners: list[int] = []
+        for index, student in enumerate(students):
+            self._by_number[student.number].append(student)
+            codes = tuple(int(one) if one.isascii() and one.isdigit() else _OTHER for one in student.number)
+            for offset in range(width - len(codes) + 1):
+                rows.append((*[_EMPTY] * offset, *codes, *[_EMPTY] * (width - offset - len(codes))))
+                owners.append(index)
+        self._rows: NDArray[np.uint8] = np.array(rows, dtype=np.uint8).reshape(-1, width)
+        self._owners: NDArray[np.intp] = np.array(owners, dtype=np.intp)
+
+    def exact(self, number: str) -> tuple[Student, ...]:
+        """Students with exactly this number."""
+        return tuple(self._by_number.get(number, ()))
+
+    def longer(self, grid: _Grid) -> tuple[Student, ...]:
+        """Students whose number has more digits and agrees with every marked column of a grid with empty columns at an end."""
+        read = np.array(grid.columns, dtype=np.uint8)
+        agrees = ((self._rows == read) | (read == _EMPTY)).all(axis=1) & (self._rows != read).any(axis=1)
+        found = dict.fromkeys(self._owners[agrees].tolist())
+        return tuple(one for index in found if len((one := self._students[index]).number) > len(grid.inner))
+
+    def near(self, grid: _Grid, limits: IdentifyLimits) -> list[_Candidate]:
+        """Students by the number of columns in which their number differs, or that are open; nearest first, then in roster order."""
+        if not len(self._rows) or not grid.inner:
+            return []
+        differs = (self._rows != np.array(grid.columns, dtype=np.uint8)).sum(axis=1)
+        least: dict[int, int] = {}
+        for row in np.flatnonzero(differs <= limits.farthest).tolist():
+            owner = int(self._owners[row])
+            least[owner] = min(least.get(owner, self._width), int(differs[row]))
+        found = []
+        for owner, distance in least.items():
+            student = self._students[owner]
+            zeros = grid.certain and distance > 0 and student.number.lstrip("0") == grid.number.lstrip("0")
+            found.append((1 if zeros else distance, owner, _Candidate(student, 1 if zeros else distance, zeros)))
+        return [one for _, _, one in sorted(found, key=lambda item: item[:2])][: limits.most_candidates]
+
+    def reason(self, candidate: _Candidate) -> str:
+        """How a student's number compares to the one read, for people."""
+        if candidate.zeros:
+            return "the same number but for zeros at its start, which spreadsheets drop: correct the roster if so"
+        if candidate.distance == 0:
+            return "the same number"
+        return f"{candidate.distance} of {self._width} columns not the same"

@@ -1,0 +1,1 @@
+"""Making forms, and scans of forms with known truth."""

@@ -1,0 +1,218 @@
+"""Holding layout, rubric and roster against each other: each can be right by itself, and all three still not be of one exam."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from scangrade.definitions.faults import listed, shown
+from scangrade.errors import Issue, Severity, near_miss
+from scangrade.model import Field, FieldKind, Layout, Policy, Question, Roster, Rubric, Student
+
+_SHOWN = 5  # students that a message names before it says how many more there are
+_BY_BOXES = (Policy.ALL_OR_NOTHING, Policy.PER_ALTERNATIVE, Policy.SINGLE)
+
+
+def check(layout: Layout, rubric: Rubric, roster: Roster | None) -> tuple[Issue, ...]:
+    """Every place where layout, rubric and roster do not fit together; empty where they do.
+
+    Parameters
+    ----------
+    roster : Roster or None
+        None where there is no class list; then nothing is asked of it, unless the versions come from it.
+    """
+    return (
+        *(issue for question in rubric.questions for issue in _question(question, layout, rubric)),
+        *_fields_without_question(layout, rubric),
+        *_version_field(layout, rubric),
+        *_roster_versions(rubric, roster),
+        *_number_lengths(layout, roster),
+    )
+
+
+def _error(where: str, message: str, advice: str = "") -> Issue:
+    return Issue(Severity.ERROR, where, message, advice)
+
+
+def _warning(where: str, message: str, advice: str = "") -> Issue:
+    return Issue(Severity.WARNING, where, message, advice)
+
+
+def _in_rubric(rubric: Rubric, key: str) -> str:
+    return f"rubric {rubric.name}, {key}"
+
+
+def _in_layout(layout: Layout, key: str) -> str:
+    return f"layout {layout.name}, {key}"
+
+
+# --------------------------------------------------------------------------- questions
+
+
+def _question(question: Question, layout: Layout, rubric: Rubric) -> Iterator[Issue]:
+    """The question's fields are there, of the right kind, with the boxes that its key speaks of."""
+    where = _in_rubric(rubric, f"questions.{question.id}")
+    mine = [field for field in layout.fields if field.question == question.id]
+    if question.policy is Policy.OPEN:
+        boxed = [field.id for field in mine if field.boxes]
+        if boxed:
+            yield _warning(
+                where, f"the question is open, so nobody looks at the boxes of field {listed(boxed)}.", "Is the policy right?"
+            )
+        return
+    kind = FieldKind.CHOICE if question.policy in _BY_BOXES else FieldKind.CREDIT
+    fields = [field for field in mine if field.kind is kind]
+    if not fields:
+        others = [f"{field.id} ({field.kind})" for field in mine]
+        known = [field.question for field in layout.fields if field.kind is kind]
+        seen = f"it has only {listed(others)}" if others else "it has none"
+        yield _error(
+            where,
+            f"policy {question.policy} needs a {kind} field of the layout for question {shown(question.id)}; {seen}.",
+            near_miss(question.id, known),
+        )
+    elif kind is FieldKind.CREDIT:
+        yield from _credit(question, fields, where)
+    elif len(fields) > 1:
+        names = listed(field.id for field in fields)
+        yield _error(where, f"fields {names} all answer it.", "Give each field its own question.")
+    else:
+        yield from _alternatives(question, fields[0], rubric)
+
+
+def _alternatives(question: Question, field: Field, rubric: Rubric) -> Iterator[Issue]:
+    """Key and points speak of boxes that exist, and points of all of them."""
+    where = _in_rubric(rubric, f"questions.{question.id}")
+    boxes = [box.value for box in field.boxes]
+    for version, keys in question.keys.items():
+        of = f" of version {version}" if version else ""
+        for one in sorted({letter for key in keys for letter in key} - set(boxes)):
+            yield _no_box(where, f"the key{of} names", one, field, boxes)
+        crowded = [key for key in keys if len(key) > 1]
+        if crowded and not field.many:
+            letters = listed(sorted(crowded[0]))
+            yield _warning(
+                where,
+                f"the key{of} is {letters}, but field {shown(field.id)} takes one mark only.",
+                'Should it have select = "many"?',
+            )
+    for version, points in question.values.items():
+        of = f" of version {version}" if version else ""
+        for one in [value for value in points if value not in boxes]:
+            yield _no_box(where, f"the points{of} name", one, field, boxes)
+        lacking = [value for value in boxes if value not in points]
+        if lacking:
+            yield _error(
+                where, f"the points{of} say nothing of alternative {listed(lacking)}.", "Write 0 where a mark earns nothing."
+            )
+    if question.policy is Policy.SINGLE and field.many:
+        yield _warning(
+            where, f"policy single, but field {shown(field.id)} takes any number of marks.", 'Should it have select = "one"?'
+        )
+
+
+def _no_box(where: str, what: str, letter: str, field: Field, boxes: Sequence[str]) -> Issue:
+    same = [box for box in boxes if box.casefold() == letter.casefold()]  # a for A: no near miss by spelling
+    hint = near_miss(letter, boxes) or (f"Did you mean `{same[0]}`?" if same else "")
+    return _error(where, f"{what} {shown(letter)}; field {shown(field.id)} has the boxes {listed(boxes)}.", hint)
+
+
+def _credit(question: Question, fields: Sequence[Field], where: str) -> Iterator[Issue]:
+    """The boxes go as far as the points."""
+    for field in fields:
+        most = max(int(box.value) for box in field.boxes if box.value.isdigit())
+        if most > question.points:
+            yield _error(
+                where,
+                f"the question has {question.points} points, but field {shown(field.id)} goes up to {most}.",
+                "Correct one.",
+            )
+        elif most < question.points:
+            yield _warning(
+                where,
+                f"the question has {question.points} points, but field {shown(field.id)} goes up to {most} only.",
+                "Nobody can get full points.",
+            )
+
+
+def _fields_without_question(layout: Layout, rubric: Rubric) -> Iterator[Issue]:
+    known = [question.id for question in rubric.questions]
+    for kind in (FieldKind.CHOICE, FieldKind.CREDIT, FieldKind.TEXT):
+        lost = list(dict.fromkeys(field.question for field in layout.fields if field.kind is kind and field.question))
+        lost = [name for name in lost if name not in known]
+        if lost:
+            many = "s" if len(lost) > 1 else ""
+            yield _warning(
+                _in_layout(layout, "fields"),
+                f"the rubric has no question for the {kind} field{many} of {listed(lost)}, so what is there earns nothing.",
+                near_miss(lost[0], [name for name in known if not any(field.question == name for field in layout.fields)]),
+            )
+
+
+# --------------------------------------------------------------------------- versions
+
+
+def _version_field(layout: Layout, rubric: Rubric) -> Iterator[Issue]:
+    fields = [field for field in layout.fields if field.kind is FieldKind.VERSION]
+    if rubric.version_from != "mark":
+        if fields:
+            reason = f'takes the version from "{rubric.version_from}"' if rubric.versions else "has no versions"
+            yield _warning(
+                _in_layout(layout, f"fields.{fields[0].id}"), f"nobody looks at the version boxes: the rubric {reason}."
+            )
+        return
+    where = _in_rubric(rubric, "version_from")
+    if not fields:
+        yield _error(
+            where,
+            "versions come from a mark, but the layout has no version field.",
+            'Add one, or use version_from = "roster".',
+        )
+        return
+    boxes = [box.value for box in fields[0].boxes]
+    if set(boxes) != set(rubric.versions):
+        yield _error(
+            where,
+            f"the versions are {listed(rubric.versions)}, but the layout's version boxes are {listed(boxes)}.",
+            "Make them the same.",
+        )
+
+
+def _roster_versions(rubric: Rubric, roster: Roster | None) -> Iterator[Issue]:
+    if not rubric.versions or rubric.version_from != "roster":
+        return
+    where = _in_rubric(rubric, "version_from")
+    if roster is None:
+        yield _error(where, "versions come from the roster, but there is none.", "Give the class list with --roster.")
+        return
+    unknown = [student for student in roster.students if student.version and student.version not in rubric.versions]
+    for version in dict.fromkeys(student.version for student in unknown):
+        who = _who(student for student in unknown if student.version == version)
+        hint = near_miss(version, rubric.versions) or f"The versions are {listed(rubric.versions)}."
+        yield _error("roster", f"unknown version {shown(version)} of {who}.", hint)
+    without = [student for student in roster.students if not student.version]
+    if without:
+        yield _warning("roster", f"no version is given for {_who(without)}; their booklets will be flagged.")
+
+
+# --------------------------------------------------------------------------- student numbers
+
+
+def _number_lengths(layout: Layout, roster: Roster | None) -> Iterator[Issue]:
+    """Numbers that cannot be marked in the grid."""
+    places = sum(field.kind is FieldKind.DIGIT and field.role == "student_number" for field in layout.fields)
+    if roster is None or not places:
+        return
+    odd = [student for student in roster.students if not (student.number.isdigit() and len(student.number) == places)]
+    if odd:
+        yield _warning(
+            "roster",
+            f"the grid of the layout has {places} digits; another form has the number of {_who(odd)}.",
+            "Booklets of these students cannot be matched by their grid alone.",
+        )
+
+
+def _who(students: Iterable[Student]) -> str:
+    numbers = [student.number for student in students]
+    if len(numbers) > _SHOWN:
+        return f"{', '.join(numbers[:_SHOWN])} and {len(numbers) - _SHOWN} more"
+    return listed(numbers)

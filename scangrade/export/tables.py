@@ -1,0 +1,116 @@
+"""The tables that become `gradebook.csv`, `marks.csv`, `flags.csv` and `pages.csv`.
+
+Programs rely on these files: the columns that the contract names come first and keep their names; further ones follow.
+Cells that hold words from outside, such as file names, are made harmless for spreadsheets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import pandas as pd
+
+from scangrade.grades.cells import safe_text
+from scangrade.grades.score import doubtful_pages
+from scangrade.model import Answer, Booklet, Flag, FlagKind, Layout, PageRead, ScannedPage
+from scangrade.run.files import Table
+
+GRADEBOOK: Final = "gradebook.csv"
+MARKS: Final = "marks.csv"
+FLAGS: Final = "flags.csv"
+PAGES: Final = "pages.csv"
+
+
+def gradebook_table(gradebook: pd.DataFrame) -> Table:
+    """The gradebook as it is: its cells are text already, made harmless where they need be."""
+    rows = tuple(tuple(str(cell) for cell in row) for row in gradebook.itertuples(index=False, name=None))
+    return Table(GRADEBOOK, tuple(str(name) for name in gradebook.columns), rows)
+
+
+def marks_table(
+    booklets: Sequence[Booklet], answers: Mapping[str, tuple[Answer, ...]], flags: Sequence[Flag], layout: Layout
+) -> Table:
+    """One row per box of every answer, in the order of booklets and of the layout.
+
+    A box is flagged where a person is asked about it: about itself, about its whole field or digit grid, or about which image of
+    its page counts.
+    """
+    fields = {one.id: one for one in layout.fields}
+    asked = {(flag.booklet, flag.field) for flag in flags if flag.field and flag.kind is not FlagKind.UNSURE_MARK}
+    doubtful = doubtful_pages(flags)
+    rows = []
+    for booklet in booklets:
+        for answer in answers[booklet.id]:
+            field = fields[answer.field]
+            page = booklet.pages[field.page]
+            whole = not asked.isdisjoint({(booklet.id, field.id), (booklet.id, field.group)})
+            whole |= not doubtful.get(booklet.id, frozenset()).isdisjoint({0, field.page})
+            for one in answer.verdicts:
+                rows.append(
+                    (
+                        safe_text(booklet.id),
+                        str(field.page),
+                        safe_text(page.ref.scan),
+                        str(page.ref.scan_page),
+                        one.field,
+                        one.box,
+                        one.verdict.value,
+                        f"{one.probability:.4f}",
+                        _yes_no(whole or one.box in answer.open),
+                        safe_text(one.decided_by),
+                    )
+                )
+    header = ("booklet", "page", "scan", "scan_page", "field", "box", "verdict", "probability", "flagged", "decided_by")
+    return Table(MARKS, header, tuple(rows))
+
+
+def flags_table(flags: Sequence[Flag]) -> Table:
+    """One row per open flag, those that can change points first."""
+    rows = []
+    for flag in sorted(flags, key=lambda flag: not flag.can_change_points):
+        ref = flag.ref
+        rows.append(
+            (
+                safe_text(flag.booklet),
+                _number(flag.page),
+                safe_text(ref.scan) if ref else "",
+                str(ref.scan_page) if ref else "",
+                flag.kind.value,
+                flag.field,
+                safe_text(flag.detail),
+                _yes_no(flag.can_change_points),
+            )
+        )
+    header = ("booklet", "page", "scan", "scan_page", "kind", "field", "detail", "can_change_points")
+    return Table(FLAGS, header, tuple(rows))
+
+
+def pages_table(pages: Sequence[ScannedPage], booklets: Sequence[Booklet]) -> Table:
+    """One row per page that went in, in scan order; a file that was set aside as a whole is one row with `scan_page` 0."""
+    owner = {page.ref: booklet.id for booklet in booklets for page in (*booklet.pages.values(), *booklet.duplicates)}
+    rows = []
+    for page in pages:
+        result = page.result
+        place = (safe_text(page.ref.scan), str(page.ref.scan_page))
+        booklet = safe_text(owner.get(page.ref, ""))
+        copy = safe_text(result.copy)
+        if isinstance(result, PageRead):
+            measured = (str(result.rotation), f"{result.residual_mm:.3f}")
+            more = (copy, result.page_source, f"{result.dpi:.1f}", "")
+            row = (*place, "read", "", booklet, _number(result.page), *measured, *more)
+        else:
+            more = (copy, "", "", safe_text(result.detail))
+            row = (*place, "set_aside", result.reason.value, booklet, _number(result.page), "", "", *more)
+        rows.append(row)
+    contract = ("scan", "scan_page", "outcome", "reason", "booklet", "page", "rotation", "residual_mm")
+    return Table(PAGES, (*contract, "copy", "page_source", "dpi", "detail"), tuple(rows))
+
+
+def _number(value: int) -> str:
+    """A number that counts from 1; 0 is none."""
+    return str(value) if value else ""
+
+
+def _yes_no(value: bool) -> str:
+    return "true" if value else "false"

@@ -1,0 +1,58 @@
+"""Millimetres and pixels: applying and making the transforms between a layout and an image."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from scangrade.model import Transform
+
+MM_PER_INCH = 25.4
+
+
+def as_matrix(transform: Transform) -> NDArray[np.float64]:
+    """The homography as a 3 x 3 array."""
+    return np.asarray(transform.matrix, dtype=np.float64).reshape(3, 3)
+
+
+def as_transform(matrix: ArrayLike) -> Transform:
+    """A transform from a 3 x 3 array, scaled so that its last number is 1."""
+    array = np.asarray(matrix, dtype=np.float64).reshape(3, 3)
+    return Transform(tuple(float(value) for value in (array / array[2, 2]).ravel()))
+
+
+def project(matrix: NDArray[np.float64], points: ArrayLike) -> NDArray[np.float64]:
+    """Map points through a homography.
+
+    Parameters
+    ----------
+    matrix : (3, 3) array
+    points : (N, 2) array
+        x and y in the units that the homography takes.
+
+    Returns
+    -------
+    (N, 2) array
+    """
+    array = np.asarray(points, dtype=np.float64).reshape(-1, 2)
+    out = np.column_stack([array, np.ones(len(array))]) @ matrix.T
+    mapped: NDArray[np.float64] = out[:, :2] / out[:, 2:3]
+    return mapped
+
+
+def local_scale(matrix: NDArray[np.float64], x: float, y: float) -> float:
+    """Pixels per millimetre of a homography around a point: the square root of its area scale."""
+    step = 0.5
+    corners = project(matrix, [(x - step, y - step), (x + step, y - step), (x, y + step), (x, y - step)])
+    across = corners[1] - corners[0]
+    down = corners[2] - corners[3]
+    return float(abs(across[0] * down[1] - across[1] * down[0]) ** 0.5)
+
+
+def parabola_top(values: NDArray[np.float32], at: int) -> float:
+    """Offset, -0.5 to 0.5, of the top of the parabola through a greatest value and its two neighbours; 0 at an end."""
+    if at == 0 or at == len(values) - 1:
+        return 0.0
+    before, here, after = float(values[at - 1]), float(values[at]), float(values[at + 1])
+    bend = before - 2 * here + after
+    return 0.0 if bend >= 0 else 0.5 * (before - after) / bend

@@ -1,0 +1,201 @@
+"""The main job, end to end: scanned booklets in, a gradebook out.
+
+This module only strings the stages together and counts. Pages are read once and stored; everything after that is derived from
+the store each time, so running it again, with more scans or a corrected key, never reads a page twice.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from scangrade import settings
+from scangrade.answers.collate import collate, with_refs
+from scangrade.answers.decide import decide
+from scangrade.answers.identify import identify
+from scangrade.check import Definitions, load_definitions
+from scangrade.errors import ExitCode, Issue
+from scangrade.export.tables import FLAGS, GRADEBOOK, MARKS, PAGES, flags_table, gradebook_table, marks_table, pages_table
+from scangrade.grades.gradebook import gradebook
+from scangrade.grades.score import doubtful_pages, score
+from scangrade.grades.version import version_of
+from scangrade.model import Answer, Booklet, Flag, FlagKind, Identity, MatchStatus, PageRead, ScannedPage, Scorecard
+from scangrade.opening import open_run, record_definitions, take_in
+from scangrade.paper.rasterise import SUFFIXES
+from scangrade.progress import Progress, Silent
+from scangrade.reading import PaperReader, ReaderFactory, read_pending
+from scangrade.run.files import as_csv, write_whole
+from scangrade.run.intake import find_scans
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """What happened: every page that went in is counted in `pages_read` or in `pages_set_aside`."""
+
+    run: Path
+    pages_in: int  #: a file that could not be opened counts as one
+    pages_read: int
+    pages_set_aside: int
+    booklets: int
+    matched: int  #: booklets whose student is certain
+    students: int | None  #: on the roster; None without one
+    flags: Mapping[FlagKind, int]  #: open flags by kind, most frequent first
+    files: tuple[Path, ...]  #: written
+    warnings: tuple[Issue, ...]  #: about the definitions and the gradebook
+    notes: tuple[str, ...]  #: what else a person should know about this time
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """Whether flags wait for a person."""
+        return ExitCode.FLAGGED if self.flags else ExitCode.DECIDED
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Everything that is derived from the pages of a run."""
+
+    pages: tuple[ScannedPage, ...]
+    booklets: tuple[Booklet, ...]
+    answers: Mapping[str, tuple[Answer, ...]]  #: by booklet id
+    identities: tuple[Identity, ...]
+    scorecards: tuple[Scorecard, ...]
+    gradebook: pd.DataFrame
+    flags: tuple[Flag, ...]
+    issues: tuple[Issue, ...]
+
+
+def grade(
+    scans: Sequence[Path],
+    *,
+    layout: Path,
+    rubric: Path,
+    roster: Path | None = None,
+    out: Path,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    reader: ReaderFactory = PaperReader,
+) -> RunSummary:
+    """Grade scans into a run folder; into one that is there already, add what is new and go on where it stopped.
+
+    Worker processes are spawned: a script that calls this must do so under ``if __name__ == "__main__":``.
+
+    Parameters
+    ----------
+    scans : sequence of Path
+        PDF and TIFF files, images, and folders of them, in the order in which they count.
+    layout, rubric, roster : Path
+        Definitions; without a roster booklets are matched to nobody.
+    out : Path
+        Run folder; made if need be.
+    workers : int, optional
+        Processes that read pages; one per core, if not given. 1 reads in this process.
+    progress : Progress, optional
+        Is told how far the reading is.
+    reader : callable
+        Makes what reads pages in each worker.
+
+    Raises
+    ------
+    DefinitionError
+        If layout, rubric or roster have faults.
+    UsageError
+        If there is nothing to read, or the run cannot take these scans or this layout.
+    OutputError
+        If the run folder cannot be written.
+    """
+    definitions = load_definitions(layout, rubric, roster)
+    blank_form = definitions.layout.reference
+    found = find_scans(scans, suffixes=SUFFIXES, leave_out=[out, blank_form] if blank_form else [out])
+    with open_run(out, writes=(GRADEBOOK, MARKS, FLAGS, PAGES)) as store:
+        changes = record_definitions(store, definitions)
+        notes = take_in(store, found)
+        read_pending(
+            store,
+            definitions.layout,
+            workers=_usable_cores() if workers is None else workers,
+            progress=progress or Silent(),
+            reader=reader,
+        )
+        results = derive(store.pages(), definitions)
+        _account(results.pages, store.page_count())
+        files = write_files(out, results, definitions)
+    return _summary(out, results, definitions, files, (*changes, *notes))
+
+
+def derive(pages: Sequence[ScannedPage], definitions: Definitions) -> Results:
+    """From readings to grades: a pure function, the same on every machine and in any order of reading."""
+    layout, rubric, roster = definitions.layout, definitions.rubric, definitions.roster
+    booklets, page_flags = collate(pages, layout)
+    answers = decide(booklets, layout, thresholds=settings.DECIDE)
+    identities, identity_flags = identify(answers, layout, roster)
+    flags = [*page_flags, *identity_flags]
+    doubtful = doubtful_pages(page_flags)
+    scorecards = []
+    for identity in identities:
+        booklet, certain = identity.booklet, identity.status is MatchStatus.MATCHED
+        version, version_flags = version_of(
+            booklet, answers[booklet], layout, rubric, student=identity.student if certain else None
+        )
+        card, score_flags = score(
+            booklet, answers[booklet], layout, rubric, version=version, doubtful=doubtful.get(booklet, frozenset())
+        )
+        scorecards.append(card)
+        flags += [*version_flags, *score_flags]
+    table, issues = gradebook(scorecards, identities, rubric, roster)
+    return Results(
+        tuple(pages),
+        booklets,
+        answers,
+        identities,
+        tuple(scorecards),
+        table,
+        tuple(with_refs(flags, booklets)),
+        issues,
+    )
+
+
+def write_files(out: Path, results: Results, definitions: Definitions) -> tuple[Path, ...]:
+    """Write the run's CSV files, each whole; the gradebook last, so that it never is newer than what explains it."""
+    tables = (
+        pages_table(results.pages, results.booklets),
+        marks_table(results.booklets, results.answers, results.flags, definitions.layout),
+        flags_table(results.flags),
+        gradebook_table(results.gradebook),
+    )
+    for table in tables:
+        write_whole(out / table.name, as_csv(table))
+    return tuple(out / table.name for table in reversed(tables))
+
+
+def _account(pages: Sequence[ScannedPage], went_in: int) -> None:
+    if len(pages) != went_in:
+        raise AssertionError(f"{went_in} pages went in, but {len(pages)} were read or set aside")
+
+
+def _summary(
+    out: Path, results: Results, definitions: Definitions, files: tuple[Path, ...], notes: tuple[str, ...]
+) -> RunSummary:
+    read = sum(isinstance(page.result, PageRead) for page in results.pages)
+    return RunSummary(
+        run=out,
+        pages_in=len(results.pages),
+        pages_read=read,
+        pages_set_aside=len(results.pages) - read,
+        booklets=len(results.booklets),
+        matched=sum(one.status is MatchStatus.MATCHED for one in results.identities),
+        students=len(definitions.roster.students) if definitions.roster else None,
+        flags=dict(Counter(flag.kind for flag in results.flags).most_common()),
+        files=files,
+        warnings=(*definitions.warnings, *results.issues),
+        notes=notes,
+    )
+
+
+def _usable_cores() -> int:
+    """Cores that this process may use, which in a container are fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,1 @@
+"""From answers to grades: scoring, and the gradebook. Pure, and exact."""

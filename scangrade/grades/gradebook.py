@@ -1,0 +1,136 @@
+"""All scorecards against the class list: one row per booklet, and one per student who handed in none.
+
+A flag about marks makes points blank; a flag about identity does not, since the booklet earned them whoever wrote it: such a row says
+`unknown_student` or `duplicate` instead, and an unknown student's row has no number, so that no program takes its points for somebody's.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import Final
+
+import pandas as pd
+
+from scangrade.errors import Issue, Severity
+from scangrade.grades.cells import is_formula, safe_text
+from scangrade.grades.rounding import rounded
+from scangrade.grades.score import part_totals
+from scangrade.model import Identity, MatchStatus, Roster, Rubric, Scorecard, Student
+
+
+class Status(StrEnum):
+    """What a row of the gradebook is."""
+
+    GRADED = "graded"
+    NEEDS_REVIEW = "needs_review"  #: an open flag could change the points
+    ABSENT = "absent"  #: on the class list, without a booklet
+    UNKNOWN_STUDENT = "unknown_student"
+    DUPLICATE = "duplicate"  #: two booklets claim this student
+
+
+#: Columns that hold words from outside.
+TEXT_COLUMNS: Final = ("student_number", "last_name", "first_name", "email", "booklet")
+
+#: Columns that every gradebook begins with; then one per question id, then one per part: "part:" and its id.
+COLUMNS: Final = (*TEXT_COLUMNS, "status", "points", "max_points", "points_low", "points_high")
+
+
+def gradebook(
+    scorecards: Sequence[Scorecard], identities: Sequence[Identity], rubric: Rubric, roster: Roster | None
+) -> tuple[pd.DataFrame, tuple[Issue, ...]]:
+    """Make the gradebook.
+
+    Parameters
+    ----------
+    scorecards : sequence of Scorecard
+    identities : sequence of Identity
+        One per scorecard, in any order.
+    rubric : Rubric
+    roster : Roster or None
+
+    Returns
+    -------
+    DataFrame
+        Cells are text. Students in roster order, those without a booklet as `absent`; then booklets without a student, in the order
+        of `scorecards`. Points have at most `rubric.places` decimals, rounded half up once, and are blank where they are not certain.
+        A question whose id is one of `COLUMNS` has "question:" before it.
+    tuple of Issue
+        One per column with text that a spreadsheet would have run as a formula, and that was given a quote.
+
+    Raises
+    ------
+    KeyError
+        If a scorecard has no identity.
+    """
+    identity_of = {one.booklet: one for one in identities}
+    of_student: dict[str, list[Scorecard]] = defaultdict(list)
+    others = []
+    for card in scorecards:
+        student = identity_of[card.booklet].student
+        if student is None:
+            others.append(card)
+        else:
+            of_student[student.number].append(card)
+    rows = []
+    for student in roster.students if roster else ():
+        cards = of_student.pop(student.number, ())
+        rows += [_row(card, identity_of[card.booklet], student, rubric) for card in cards] or [_absent(student, rubric)]
+    left = [card for cards in of_student.values() for card in cards]
+    rows += [_row(card, identity_of[card.booklet], identity_of[card.booklet].student, rubric) for card in (*left, *others)]
+    names = [f"question:{one.id}" if one.id in COLUMNS else one.id for one in rubric.questions]
+    issues = _formula_issues(rows)
+    table = pd.DataFrame(
+        [[*(safe_text(cell) for cell in row[: len(TEXT_COLUMNS)]), *row[len(TEXT_COLUMNS) :]] for row in rows],
+        columns=[*COLUMNS, *names, *(f"part:{one.id}" for one in rubric.parts)],
+        dtype=object,
+    )
+    return table, issues
+
+
+def _row(card: Scorecard, identity: Identity, student: Student | None, rubric: Rubric) -> list[str]:
+    places = rubric.places
+    number = identity.number if identity.status in (MatchStatus.NO_ROSTER, MatchStatus.DUPLICATE) else ""
+    points = [card.points, rubric.total, card.low, card.high, *(one.points for one in card.questions)]
+    points += [one.points for one in part_totals(card, rubric)]
+    return [
+        *_person(student or Student(number)),
+        card.booklet,
+        _status(card, identity).value,
+        *("" if one is None else rounded(one, places) for one in points),
+    ]
+
+
+def _absent(student: Student, rubric: Rubric) -> list[str]:
+    blank = [""] * (2 + len(rubric.questions) + len(rubric.parts))
+    return [*_person(student), "", Status.ABSENT.value, "", rounded(rubric.total, rubric.places), *blank]
+
+
+def _person(student: Student) -> tuple[str, str, str, str]:
+    return student.number, student.last_name, student.first_name, student.email
+
+
+def _status(card: Scorecard, identity: Identity) -> Status:
+    if identity.status is MatchStatus.UNKNOWN:
+        return Status.UNKNOWN_STUDENT
+    if identity.status is MatchStatus.DUPLICATE:
+        return Status.DUPLICATE
+    return Status.NEEDS_REVIEW if card.points is None else Status.GRADED
+
+
+def _formula_issues(rows: Iterable[Sequence[str]]) -> tuple[Issue, ...]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        for column, cell in zip(TEXT_COLUMNS, row, strict=False):
+            if is_formula(cell):
+                found[column].append(cell)
+    return tuple(
+        Issue(
+            Severity.WARNING,
+            f"gradebook, column {column}",
+            f"{len(cells)} value{'s' if len(cells) > 1 else ''} would run as a formula in a spreadsheet, the first is {cells[0]!r}.",
+            "A quote was put before it; correct it in the roster or rename the scan if it is a mistake.",
+        )
+        for column, cells in found.items()
+    )

@@ -1,0 +1,44 @@
+"""Points as text: exactly for people who check a rule, and rounded once for files.
+
+Inside, points are fractions. Rounding is half up: a half goes away from zero, as on paper and in spreadsheets, so that 1.005 becomes
+1.01 and -1.005 becomes -1.01.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+
+def rounded(points: Fraction, places: int) -> str:
+    """Points with at most so many decimals, half up, no zeros at the end: "4", "3.5", "-1.67", never "-0".
+
+    Examples
+    --------
+    >>> rounded(Fraction("1.005"), 2), rounded(Fraction(7, 2), 2), rounded(Fraction(-1, 300), 2)
+    ('1.01', '3.5', '0')
+    """
+    scale: int = 10**places
+    units = (2 * abs(points.numerator) * scale + points.denominator) // (2 * points.denominator)
+    whole, rest = divmod(units, scale)
+    decimals = f"{rest:0{places}d}".rstrip("0") if places else ""
+    sign = "-" if points < 0 and units else ""
+    return f"{sign}{whole}.{decimals}" if decimals else f"{sign}{whole}"
+
+
+def exact(points: Fraction) -> str:
+    """Points as they are: a decimal number where they are one, else a fraction.
+
+    Examples
+    --------
+    >>> exact(Fraction("-1.67")), exact(Fraction(-4, 3)), exact(Fraction(4))
+    ('-1.67', '-4/3', '4')
+    """
+    rest = points.denominator
+    decimals = 0
+    for factor in (2, 5):
+        count = 0
+        while rest % factor == 0:
+            rest //= factor
+            count += 1
+        decimals = max(decimals, count)
+    return rounded(points, decimals) if rest == 1 else str(points)

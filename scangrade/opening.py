@@ -1,0 +1,163 @@
+"""Opening a run: its folder held for this process, its definitions on record, its scans taken in.
+
+What a run has read holds for one layout only, so another one is refused. Rubric and roster may change from time to time: points
+are derived again each time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from scangrade import __version__, settings
+from scangrade.check import Definitions, Source
+from scangrade.errors import OutputError, UsageError
+from scangrade.model import FEATURES
+from scangrade.run.intake import Found, content_sha256, identify_files
+from scangrade.run.lock import RunLock
+from scangrade.run.store import STORE_NAME, Store
+
+
+@contextmanager
+def open_run(folder: Path, *, writes: Sequence[str]) -> Iterator[Store]:
+    """Hold a run folder for this process and open its store; a folder that is not there is made.
+
+    Parameters
+    ----------
+    folder : Path
+    writes : sequence of str
+        Names of the files that will be written there.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be written, or is no run and holds such a file.
+    UsageError
+        If another process works on it, or its store is not ours to read.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: cannot be made: {error.strerror or error}. Choose another run folder with `--out`."
+        ) from error
+    there = [name for name in writes if (folder / name).exists()]
+    if there and not (folder / STORE_NAME).exists():
+        raise OutputError(
+            f"{folder / there[0]}: would be overwritten, and this folder is no run of scangrade."
+            " Choose another run folder with `--out`."
+        )
+    with RunLock(folder), Store(folder) as store:
+        yield store
+
+
+def record_definitions(store: Store, definitions: Definitions) -> tuple[str, ...]:
+    """Put on record what this run is graded with; return what changed since the last time, for people.
+
+    Raises
+    ------
+    UsageError
+        If pages were read before with another layout, another blank form, or by a scangrade that measures otherwise.
+    """
+    before = store.facts()
+    now = _facts(definitions)
+    if store.has_results():
+        _refuse_other_readings(store.path.parent, before, now)
+    store.record({"created": datetime.now(UTC).isoformat(timespec="seconds")} | before | now)
+    store.forget([key for key in before if key.startswith("roster.") and key not in now])
+    return _changes(before, now) if before else ()
+
+
+def _refuse_other_readings(run: Path, before: Mapping[str, str], now: Mapping[str, str]) -> None:
+    for key, name in (("layout.sha256", "layout"), ("reference.sha256", "blank form")):
+        if before[key] != now[key]:
+            raise UsageError(
+                f"{run}: its pages were read with another {name} ({before['layout.path']} as it was then), and readings hold for"
+                f" that one only. Give that {name}, or start a new run with another `--out`."
+            )
+    if before["features"] != now["features"]:
+        raise UsageError(
+            f"{run}: its pages were read by scangrade {before['scangrade']}, which measures otherwise than {__version__}."
+            " Go on with that version, or start a new run with another `--out`."
+        )
+
+
+def _facts(definitions: Definitions) -> dict[str, str]:
+    sources: dict[str, Source | None] = {
+        "layout": definitions.layout_source,
+        "rubric": definitions.rubric_source,
+        "roster": definitions.roster_source,
+    }
+    facts = {
+        f"{name}.{part}": value
+        for name, source in sources.items()
+        if source is not None
+        for part, value in (("path", str(source.path)), ("sha256", source.sha256), ("text", source.text))
+    }
+    blank = definitions.layout.reference
+    return facts | {
+        "reference.sha256": content_sha256(blank) if blank else "",
+        "scangrade": __version__,
+        "features": json.dumps(FEATURES),
+        "thresholds": json.dumps(_thresholds(), sort_keys=True),
+    }
+
+
+def _thresholds() -> dict[str, object]:
+    """Every group of settings, by the name of its constant."""
+    return {
+        name: asdict(group)
+        for name, group in vars(settings).items()
+        if name.isupper() and is_dataclass(group) and not isinstance(group, type)
+    }
+
+
+def _changes(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
+    notes = []
+    for name, effect in (("rubric", "all booklets are scored anew"), ("roster", "all booklets are matched anew")):
+        old, new = before.get(f"{name}.sha256"), now.get(f"{name}.sha256")
+        if old == new:
+            continue
+        if old is None:
+            notes.append(f"This time there is a {name}, {now[f'{name}.path']}: {effect}.")
+        elif new is None:
+            notes.append(f"This time there is no {name} (before: {before[f'{name}.path']}): {effect}.")
+        else:
+            notes.append(f"The {name} is another one than before ({now[f'{name}.path']}): {effect}.")
+    return tuple(notes)
+
+
+def take_in(store: Store, found: Found) -> tuple[str, ...]:
+    """Register scans with a run, by their content; return what is worth knowing, for people.
+
+    Raises
+    ------
+    UsageError
+        If a scan cannot be read, or one that the run has not finished is neither among these nor where it was.
+    """
+    files = identify_files(found.scans)
+    known = len(store.scans())
+    repeats = store.register(files)
+    _find_unfinished(store)
+    notes = [f"{one.name}: the same content as {one.known_as}, which the run has already; nothing to add." for one in repeats]
+    if known and len(store.scans()) == known:
+        notes.append("No new scans: the run has all of these already.")
+    if found.ignored:
+        names = ", ".join(path.as_posix() for path in found.ignored[:3])
+        more = f" and {len(found.ignored) - 3} more" if len(found.ignored) > 3 else ""
+        notes.append(f"Left out of the folders, being no scans by their names: {names}{more}.")
+    return tuple(notes)
+
+
+def _find_unfinished(store: Store) -> None:
+    """Make sure that every scan that must still be read is where it was last seen, unchanged."""
+    for scan in store.unfinished():
+        if not scan.path.is_file() or content_sha256(scan.path) != scan.sha256:
+            raise UsageError(
+                f"{scan.path}: not there any more, or changed, and the run has not finished reading it ({scan.name})."
+                " Put it back, or give its new place as a further SCAN."
+            )

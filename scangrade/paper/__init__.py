@@ -1,0 +1,1 @@
+"""Image to readings: everything that looks at paper."""

@@ -1,0 +1,420 @@
+"""Finding a form's registration marks on a scanned page, and from them how the form lies on it.
+
+Candidates are the connected components of ink whose size and shape could be a mark; pairs of them propose a similarity, the other
+marks vote for it, and each mark is then placed to a fraction of a pixel by correlation with its ideal picture. Which page it is,
+and which of several symmetric placements is right, is not decided here: `placements` gives every one that the marks allow.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from scangrade.geometry import MM_PER_INCH, local_scale, parabola_top, project
+from scangrade.model import Fiducial, FiducialKind, LayoutPage
+from scangrade.paper.patches import PageInk
+from scangrade.settings import RegistrationLimits
+
+Gray = NDArray[np.uint8]
+Points = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Placement:
+    """One way in which a form may lie on the page image."""
+
+    matrix: NDArray[np.float64]  #: layout mm to image pixels, 3 x 3
+    found: int  #: marks that were found where this placement says
+    expected: int  #: marks that the layout has
+    residual_mm: float  #: root mean square of their distances to an affine placement
+    rotation: int  #: 0, 90, 180, 270: clockwise turn that brings the image upright
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Candidates:
+    """Components that may be a mark of one kind; pixels."""
+
+    centre: Points
+    size: NDArray[np.float64]
+
+
+def scale_range(
+    shape: tuple[int, int], page: LayoutPage, dpi: float | None, limits: RegistrationLimits
+) -> tuple[float, float]:
+    """Least and greatest pixels per millimetre at which the form may lie in an image of this shape."""
+    height, width = shape
+    long, short = max(page.width_mm, page.height_mm), min(page.width_mm, page.height_mm)
+    fits = min(max(height, width) / long, min(height, width) / short)
+    guesses = (
+        [fits] if dpi is None else [fits, min(max(dpi / MM_PER_INCH, fits * limits.least_scale), fits / limits.least_scale)]
+    )
+    return min(guesses) * limits.least_scale, max(guesses) * limits.greatest_scale
+
+
+def placements(ink: PageInk, page: LayoutPage, *, dpi: float | None, limits: RegistrationLimits) -> tuple[Placement, ...]:
+    """Every way in which the page's registration marks let the form lie on the image, the best supported first.
+
+    Parameters
+    ----------
+    ink : PageInk
+        The page image.
+    page : LayoutPage
+        Its fiducials, and its size for a first idea of the scale.
+    dpi : float or None
+        Resolution as the file says it.
+    limits : RegistrationLimits
+        How far and how turned a form may lie.
+
+    Returns
+    -------
+    tuple of Placement
+        At most one for each of the four rotations; empty where the marks were not found.
+
+    Notes
+    -----
+    Consensus over pairs as in RANSAC [1]_, but exhaustive: there are few marks and few candidates.
+
+    References
+    ----------
+    .. [1] M. Fischler, R. Bolles, CACM 24(6), 1981. DOI 10.1145/358669.358692
+    """
+    fiducials = page.fiducials
+    if len(fiducials) < limits.least_fiducials:
+        return ()
+    low, high = scale_range((ink.gray.shape[0], ink.gray.shape[1]), page, dpi, limits)
+    mask = ink_mask(ink, limits)
+    found = _supported(ink.gray, mask, page, (low, high), limits)
+    if max((one.found for one in found), default=0) < len(fiducials):
+        # dirt on the scanner's glass draws lines that may tie a mark to others; without those lines it stands alone again
+        cleared = _without_streaks(mask, round(limits.least_streak_share * max(one.size_mm for one in fiducials) * high))
+        found += _supported(ink.gray, cleared, page, (low, high), limits)
+    best: dict[int, Placement] = {}
+    for one in sorted(found, key=lambda one: (-one.found, one.residual_mm)):
+        best.setdefault(one.rotation, one)
+    most = max((one.found for one in best.values()), default=0)
+    # two marks place a form almost anywhere: no match for three that agree
+    return tuple(one for one in best.values() if one.found >= most - 1)
+
+
+def _supported(
+    gray: Gray, mask: Gray, page: LayoutPage, scales: tuple[float, float], limits: RegistrationLimits
+) -> list[Placement]:
+    """Placements that the components of an ink mask propose and that hold when looked at closely; one for each rotation."""
+    candidates = _candidates(mask, page.fiducials, *scales, limits)
+    found: dict[int, Placement] = {}
+    for rotation, matrix in _hypotheses(page.fiducials, candidates, *scales, limits):
+        if rotation in found and found[rotation].found == len(page.fiducials):
+            continue
+        placement = _refined(gray, matrix, page, limits)
+        if placement is not None and (rotation not in found or placement.found > found[rotation].found):
+            found[rotation] = placement
+    return list(found.values())
+
+
+def ink_mask(ink: PageInk, limits: RegistrationLimits) -> Gray:
+    """255 where the page is dark enough to be print, else 0."""
+    level = 1.0 - limits.ink_share_of_black * ink.contrast
+    return np.asarray(cv2.compare(ink.gray, cv2.convertScaleAbs(ink.paper, alpha=level), cv2.CMP_LT), dtype=np.uint8)
+
+
+def _without_streaks(mask: Gray, length: int) -> Gray:
+    """An ink mask without straight vertical and horizontal lines of at least so many pixels, the marks they crossed mended."""
+    for shape in ((1, length), (length, 1)):
+        lines = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones(shape, np.uint8))
+        mask = np.asarray(cv2.subtract(mask, cv2.dilate(lines, np.ones((3, 3), np.uint8))), dtype=np.uint8)
+    return np.asarray(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8)), dtype=np.uint8)
+
+
+def _candidates(
+    mask: Gray, fiducials: Sequence[Fiducial], low: float, high: float, limits: RegistrationLimits
+) -> dict[tuple[FiducialKind, float], _Candidates]:
+    _, labels, stats, centroids = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    width = stats[:, cv2.CC_STAT_WIDTH].astype(np.float64)
+    height = stats[:, cv2.CC_STAT_HEIGHT].astype(np.float64)
+    fill = stats[:, cv2.CC_STAT_AREA] / (width * height)
+    aspect = np.minimum(width, height) / np.maximum(width, height)
+    size = np.maximum(width, height)
+    found: dict[tuple[FiducialKind, float], _Candidates] = {}
+    for kind, size_mm in {(one.kind, one.size_mm) for one in fiducials}:
+        line = max(one.line_mm for one in fiducials if one.kind is kind)
+        near = (size >= 0.75 * size_mm * low) & (size <= 1.4 * size_mm * high) & (aspect >= limits.least_aspect)
+        near[0] = False  # label 0 is the background
+        if kind in (FiducialKind.SQUARE, FiducialKind.CIRCLE):
+            near &= fill >= limits.least_solid_fill
+        else:
+            near &= fill <= limits.greatest_line_fill(line / size_mm)
+        chosen = np.flatnonzero(near)
+        centres = centroids[chosen].astype(np.float64)
+        sizes = size[chosen]
+        if kind in (FiducialKind.RING, FiducialKind.PLUS):
+            # the centre of the bounding box: touching dirt moves a centroid more than it moves the outline
+            left, top = stats[chosen, cv2.CC_STAT_LEFT], stats[chosen, cv2.CC_STAT_TOP]
+            centres = np.column_stack([left + (width[chosen] - 1) / 2, top + (height[chosen] - 1) / 2])
+            off = np.abs(centres - centroids[chosen]).max(axis=1, initial=0.0)
+            keep = off <= 0.12 * sizes
+            centres, sizes = centres[keep], sizes[keep]
+        elif kind is FiducialKind.CORNER:
+            elbows = [_elbow(np.asarray(labels, np.int32), stats[label], int(label)) for label in chosen]
+            centres = np.array([one for one in elbows if one is not None], dtype=np.float64).reshape(-1, 2)
+            sizes = np.array([value for one, value in zip(elbows, sizes, strict=True) if one is not None])
+        if len(centres) > limits.most_candidates:
+            # the outermost ones: registration marks frame a page, print fills it
+            middle = np.array([mask.shape[1] / 2, mask.shape[0] / 2])
+            order = np.argsort(-np.abs((centres - middle) / middle).sum(axis=1))[: limits.most_candidates]
+            centres, sizes = centres[order], sizes[order]
+        found[kind, size_mm] = _Candidates(centres, sizes)
+    return found
+
+
+def _elbow(labels: NDArray[np.int32], stat: NDArray[np.int32], label: int) -> tuple[float, float] | None:
+    """The outer corner of an L-shaped component: the outline's point farthest from the line between its tips."""
+    left, top, width, height = (int(value) for value in stat[:4])
+    rows, columns = np.nonzero(labels[top : top + height, left : left + width] == label)
+    hull = cv2.convexHull(np.column_stack([columns, rows]).astype(np.int32)).reshape(-1, 2).astype(np.float64)
+    if len(hull) < 3:
+        return None
+    gaps = np.linalg.norm(hull[:, None] - hull[None], axis=2)
+    first, second = np.unravel_index(int(gaps.argmax()), gaps.shape)
+    along = (hull[second] - hull[first]) / gaps[first, second]
+    away = (hull - hull[first]) @ np.array([-along[1], along[0]])
+    farthest = int(np.abs(away).argmax())
+    if abs(away[farthest]) < 0.35 * gaps[first, second]:  # half the hypotenuse for two equal arms
+        return None
+    return float(hull[farthest, 0] + left), float(hull[farthest, 1] + top)
+
+
+def _hypotheses(
+    fiducials: Sequence[Fiducial],
+    candidates: dict[tuple[FiducialKind, float], _Candidates],
+    low: float,
+    high: float,
+    limits: RegistrationLimits,
+) -> list[tuple[int, NDArray[np.float64]]]:
+    """Rotations and affine maps that a pair of candidates proposes and others support, best first, some for each rotation."""
+    best: dict[tuple[int, tuple[int, ...]], tuple[tuple[int, float], NDArray[np.float64]]] = {}
+    places = np.array([(one.x_mm, one.y_mm) for one in fiducials])
+    pools = [candidates[one.kind, one.size_mm] for one in fiducials]
+    pairs = sorted(
+        combinations(range(len(fiducials)), 2), key=lambda ij: -float(np.linalg.norm(places[ij[0]] - places[ij[1]]))
+    )
+    for i, j in pairs[: limits.most_pairs]:
+        if not len(pools[i].centre) or not len(pools[j].centre):
+            continue
+        want = complex(*(places[j] - places[i]))
+        zi = pools[i].centre[:, 0] + 1j * pools[i].centre[:, 1]
+        zj = pools[j].centre[:, 0] + 1j * pools[j].centre[:, 1]
+        turn = (zj[None, :] - zi[:, None]) / want  # scale and rotation as one complex number
+        scale = np.abs(turn)
+        fits = (scale >= low) & (scale <= high)
+        for pool, fiducial, axis in ((pools[i], fiducials[i], 1), (pools[j], fiducials[j], 0)):
+            ratio = np.expand_dims(pool.size, axis) / (fiducial.size_mm * np.maximum(scale, 1e-9))
+            fits &= (ratio >= limits.least_size_ratio) & (ratio <= limits.greatest_size_ratio)
+        tilt = np.degrees(np.angle(turn))
+        off = np.abs((tilt + 45) % 90 - 45)
+        fits &= off <= limits.greatest_tilt_deg
+        a_index, b_index = np.nonzero(fits)
+        if not len(a_index):
+            continue
+        m = turn[a_index, b_index]
+        origin = zi[a_index] - m * complex(*places[i])
+        votes = np.zeros(len(m), dtype=np.int64)
+        misses = np.zeros(len(m))
+        chosen = np.full((len(m), len(fiducials)), -1)  # candidate that stands for each mark, -1 for none
+        for column, (fiducial, pool) in enumerate(zip(fiducials, pools, strict=True)):
+            if not len(pool.centre):
+                misses += limits.vote_mm
+                continue
+            want_at = m * complex(fiducial.x_mm, fiducial.y_mm) + origin
+            seen_at = pool.centre[:, 0] + 1j * pool.centre[:, 1]
+            distance = np.abs(want_at[:, None] - seen_at[None, :]) / np.abs(m)[:, None]
+            ratio = pool.size[None, :] / (fiducial.size_mm * np.abs(m)[:, None])
+            distance[(ratio < limits.least_size_ratio) | (ratio > limits.greatest_size_ratio)] = np.inf
+            nearest = distance.min(axis=1)
+            votes += nearest <= limits.vote_mm
+            misses += np.minimum(nearest, limits.vote_mm)
+            chosen[:, column] = np.where(nearest <= limits.vote_mm, distance.argmin(axis=1), -1)
+        for k in np.lexsort((misses, -votes))[: limits.most_hypotheses]:
+            if votes[k] < limits.least_fiducials:
+                break
+            rotation = upright_turn(float(np.degrees(np.angle(m[k]))))
+            key = rotation, tuple(int(one) for one in chosen[k])
+            rank = (-int(votes[k]), float(misses[k]))
+            if key not in best or rank < best[key][0]:
+                voters = np.flatnonzero(chosen[k] >= 0)
+                seen = np.array([pools[v].centre[chosen[k, v]] for v in voters])
+                best[key] = (rank, fit_affine(places[voters], seen))
+    ordered = sorted(best.items(), key=lambda one: one[1][0])
+    kept: dict[int, int] = {}
+    hypotheses = []
+    for (rotation, _), (_, matrix) in ordered:
+        kept[rotation] = kept.get(rotation, 0) + 1
+        if kept[rotation] <= limits.most_per_rotation:
+            hypotheses.append((rotation, matrix))
+    return hypotheses
+
+
+def upright_turn(tilt_deg: float) -> int:
+    """Clockwise turn that brings an image upright whose form is turned clockwise by so much."""
+    return (-round(tilt_deg / 90) * 90) % 360
+
+
+@functools.lru_cache(maxsize=128)
+def ideal(
+    kind: FiducialKind, size_mm: float, line_mm: float, turn_deg: int, *, scale: float, margin_mm: float
+) -> NDArray[np.float32]:
+    """A mark as it is printed: darkness 0 to 1, `scale` pixels per mm, its body's centre in the middle, `margin_mm` of paper around."""
+    fine = 4
+    half_mm = size_mm / 2 + margin_mm
+    side = 2 * math.ceil(half_mm * scale) + 1
+    step = 1 / (scale * fine)
+    axis = (np.arange(side * fine) - (side * fine - 1) / 2) * step
+    x, y = np.meshgrid(axis, axis)
+    half, line = size_mm / 2, line_mm / 2
+    match kind:
+        case FiducialKind.SQUARE:
+            inside = np.maximum(np.abs(x), np.abs(y)) <= half
+        case FiducialKind.CIRCLE:
+            inside = np.hypot(x, y) <= half
+        case FiducialKind.RING:
+            inside = np.abs(np.hypot(x, y) - half + line) <= line
+        case FiducialKind.PLUS:
+            inside = ((np.abs(x) <= line) & (np.abs(y) <= half)) | ((np.abs(y) <= line) & (np.abs(x) <= half))
+        case FiducialKind.CORNER:
+            u, v = _turned(x, y, -turn_deg)
+            arm = (np.maximum(np.abs(u), np.abs(v)) <= half) & ((u <= -half + 2 * line) | (v <= -half + 2 * line))
+            inside = arm
+    picture = inside.astype(np.float32).reshape(side, fine, side, fine).mean(axis=(1, 3))
+    return np.asarray(cv2.GaussianBlur(picture, (0, 0), max(0.5, 0.1 * scale)), dtype=np.float32)
+
+
+def _turned(x: NDArray[np.float64], y: NDArray[np.float64], degrees: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    return cos * x - sin * y, sin * x + cos * y
+
+
+def body_centre(fiducial: Fiducial) -> tuple[float, float]:
+    """Middle of the square that a mark fills, in layout mm: for a corner that is not where it is placed by."""
+    if fiducial.kind is not FiducialKind.CORNER:
+        return fiducial.x_mm, fiducial.y_mm
+    half = fiducial.size_mm / 2
+    dx, dy = _turned(np.array(half), np.array(half), fiducial.turn_deg)
+    return fiducial.x_mm + float(dx), fiducial.y_mm + float(dy)
+
+
+def _refined(gray: Gray, matrix: NDArray[np.float64], page: LayoutPage, limits: RegistrationLimits) -> Placement | None:
+    """A placement whose marks were each found by correlation, or None where too few were."""
+    for search_mm in limits.search_mm:
+        sources: list[tuple[float, float]] = []
+        targets: list[tuple[float, float]] = []
+        for fiducial in page.fiducials:
+            seen = _find(gray, matrix, fiducial, search_mm, limits)
+            if seen is not None:
+                sources.append(body_centre(fiducial))
+                targets.append(seen)
+        if len(sources) < limits.least_fiducials:
+            return None
+        source, target = np.array(sources), np.array(targets)
+        fit = _fit(source, target, limits)
+        if fit is None:
+            return None
+        matrix, used = fit
+    scale = local_scale(matrix, page.width_mm / 2, page.height_mm / 2)
+    affine = fit_affine(source[used], target[used])
+    residual = float(np.sqrt(np.mean(np.sum((project(affine, source[used]) - target[used]) ** 2, axis=1)))) / scale
+    tilt = math.degrees(math.atan2(matrix[1, 0], matrix[0, 0]))
+    return Placement(matrix, int(used.sum()), len(page.fiducials), residual, upright_turn(tilt))
+
+
+def _find(
+    gray: Gray, matrix: NDArray[np.float64], fiducial: Fiducial, search_mm: float, limits: RegistrationLimits
+) -> tuple[float, float] | None:
+    """Where in the image a mark's body centre is, within `search_mm` of where `matrix` puts it."""
+    x_mm, y_mm = body_centre(fiducial)
+    # in steps, so that all pages of a batch share a few ideal pictures
+    quality = round(float(np.clip(local_scale(matrix, x_mm, y_mm), 4.0, 10.0)) * 2) / 2
+    template = ideal(
+        fiducial.kind,
+        fiducial.size_mm,
+        fiducial.line_mm,
+        fiducial.turn_deg,
+        scale=quality,
+        margin_mm=limits.template_margin_mm,
+    )
+    reach = template.shape[0] // 2 + math.ceil(search_mm * quality)
+    to_image = matrix @ np.array(
+        [[1 / quality, 0, x_mm - reach / quality], [0, 1 / quality, y_mm - reach / quality], [0, 0, 1]]
+    )
+    side = 2 * reach + 1
+    patch = cv2.warpPerspective(
+        gray,
+        to_image,
+        (side, side),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=255,
+    )
+    match = np.asarray(cv2.matchTemplate(255 - patch.astype(np.float32), template, cv2.TM_CCOEFF_NORMED), np.float32)
+    row, column = np.unravel_index(int(match.argmax()), match.shape)
+    if match[row, column] < limits.least_correlation:
+        return None
+    dx = column + parabola_top(match[row], int(column)) - (match.shape[1] - 1) / 2
+    dy = row + parabola_top(match[:, column], int(row)) - (match.shape[0] - 1) / 2
+    seen = project(matrix, [(x_mm + dx / quality, y_mm + dy / quality)])[0]
+    return float(seen[0]), float(seen[1])
+
+
+def _fit(source: Points, target: Points, limits: RegistrationLimits) -> tuple[NDArray[np.float64], NDArray[np.bool_]] | None:
+    """Homography (affine from three marks) without the marks that contradict the others; None where they all do."""
+    used = np.ones(len(source), dtype=np.bool_)
+    while True:
+        affine = fit_affine(source[used], target[used])
+        scale = math.sqrt(abs(float(np.linalg.det(affine[:2, :2]))))
+        if not _plausible(affine, limits.greatest_stretch if used.sum() > 3 else limits.greatest_stretch_of_three):
+            return None
+        miss = np.linalg.norm(project(affine, source) - target, axis=1) / max(scale, 1e-9)
+        worst = float(miss[used].max())
+        if worst <= limits.affine_miss_mm:
+            break
+        if used.sum() <= max(3, limits.least_fiducials):
+            return None
+        left_out = [(_worst_without(source, target, used, int(k), scale), int(k)) for k in np.flatnonzero(used)]
+        used[min(left_out)[1]] = False
+    if used.sum() < 4:
+        return affine, used
+    homography, _ = cv2.findHomography(source[used], target[used], 0)
+    if homography is None:
+        return None
+    return np.asarray(homography, dtype=np.float64), used
+
+
+def _worst_without(source: Points, target: Points, used: NDArray[np.bool_], k: int, scale: float) -> float:
+    rest = used.copy()
+    rest[k] = False
+    affine = fit_affine(source[rest], target[rest])
+    return float(np.linalg.norm(project(affine, source[rest]) - target[rest], axis=1).max()) / max(scale, 1e-9)
+
+
+def fit_affine(source: Points, target: Points) -> NDArray[np.float64]:
+    """Least squares affine map; a similarity from two points."""
+    if len(source) == 2:
+        turn = complex(*(target[1] - target[0])) / complex(*(source[1] - source[0]))
+        start = complex(*target[0]) - turn * complex(*source[0])
+        return np.array([[turn.real, -turn.imag, start.real], [turn.imag, turn.real, start.imag], [0, 0, 1]])
+    design = np.column_stack([source, np.ones(len(source))])
+    solution, *_ = np.linalg.lstsq(design, target, rcond=None)
+    return np.vstack([solution.T, [0, 0, 1]])
+
+
+def _plausible(affine: NDArray[np.float64], greatest_stretch: float) -> bool:
+    """Whether an affine map is what a sheet in a scanner can undergo: no mirror, nearly no shear, nearly equal scales."""
+    if np.linalg.det(affine[:2, :2]) <= 0:
+        return False
+    stretch = np.linalg.svd(affine[:2, :2], compute_uv=False)
+    return bool(stretch[0] / stretch[1] <= greatest_stretch)

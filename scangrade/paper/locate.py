@@ -1,0 +1,342 @@
+"""Which page of the form is this, and how does it lie: by page code, else by content, else by order.
+
+Registration marks usually allow two placements, right way up and upside down, and are alike on every page. What settles it is the
+page code, read where each placement says it must be; where there is none, the printed boxes that each page would have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scangrade.geometry import local_scale, project
+from scangrade.model import FEATURES, Box, Layout, LayoutPage, PageCode, PageCodeKind, Reason
+from scangrade.paper.constellation import place_by_boxes
+from scangrade.paper.fiducials import Placement, ink_mask, placements, scale_range
+from scangrade.paper.frames import Frames, find_frames
+from scangrade.paper.measure import measure
+from scangrade.paper.page_code import match_content, read_barcode
+from scangrade.paper.patches import PageInk
+from scangrade.paper.reference import Print, find_print, place_by_print
+from scangrade.settings import CONSTELLATION, FRAMES, MEASURE, REFERENCE, REGISTRATION, PageLimits
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Located:
+    """A page that is known, and where its boxes are."""
+
+    page: int
+    copy: str
+    source: str  #: "code", "content" or "order"
+    placement: Placement
+    frames: Frames
+    pixels_per_mm: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unlocated:
+    """Why a page could not be told or laid under its form."""
+
+    reason: Reason
+    detail: str
+    copy: str = ""
+    page: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BlankPage:
+    """A page of the blank form, as far as locating needs it."""
+
+    print: Print
+    pixels_per_mm: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Candidate:
+    """A page under a placement."""
+
+    page: int
+    placement: Placement
+    copy: str = ""
+    by_code: bool = False
+
+
+def locate(
+    ink: PageInk,
+    layout: Layout,
+    blanks: Mapping[int, BlankPage],
+    *,
+    dpi: float | None,
+    expected_page: int,
+    limits: PageLimits,
+) -> Located | Unlocated:
+    """Find out which page of the layout an image shows, and where its boxes are.
+
+    Parameters
+    ----------
+    ink : PageInk
+        The page image.
+    layout : Layout
+    blanks : mapping of page number to BlankPage
+        The blank form's pages, empty where the layout has none.
+    dpi : float or None
+        Resolution of the image as its file says it.
+    expected_page : int
+        The page that this would be if all scans were complete and in order: decides only between pages that look alike.
+    limits : PageLimits
+
+    Returns
+    -------
+    Located or Unlocated
+    """
+    candidates = (
+        _placed_by_marks(ink, layout, dpi) or _placed_by_print(ink, layout, blanks, dpi) or _placed_by_boxes(ink, layout, dpi)
+    )
+    if not candidates:
+        return _unplaced(layout)
+    if layout.page_code is not None:
+        coded, seen = _by_code(ink, layout, layout.page_code, candidates, limits)
+        if coded:
+            candidates = coded
+        elif isinstance(seen, Unlocated):
+            return seen
+    examined = [_examine(ink, layout, one) for one in candidates]
+    chosen = _choose(examined, layout, expected_page, limits)
+    if isinstance(chosen, Located) and chosen.source != "code" and _says_copy(layout.page_code):
+        # whose page it is only the code can say: its place in the pile is no evidence when pages come in any order
+        detail = f"its page code cannot be read, so its booklet is not known; by its print it may be page {chosen.page}"
+        return Unlocated(Reason.UNKNOWN_PAGE, detail, page=chosen.page)
+    return chosen
+
+
+def _says_copy(code: PageCode | None) -> bool:
+    return code is not None and code.kind is PageCodeKind.BARCODE and "{copy}" in code.content
+
+
+def _placed_by_marks(ink: PageInk, layout: Layout, dpi: float | None) -> list[_Candidate]:
+    """Every page under every placement that its registration marks allow."""
+    found: list[_Candidate] = []
+    alike: dict[tuple[object, ...], list[LayoutPage]] = {}
+    for page in layout.pages:
+        alike.setdefault((page.fiducials, page.width_mm, page.height_mm), []).append(page)
+    for pages in alike.values():
+        for placement in placements(ink, pages[0], dpi=dpi, limits=REGISTRATION):
+            found.extend(_Candidate(page.number, placement) for page in pages)
+    most = max((one.placement.found for one in found), default=0)
+    return [one for one in found if one.placement.found >= most - 1]
+
+
+def _placed_by_print(ink: PageInk, layout: Layout, blanks: Mapping[int, BlankPage], dpi: float | None) -> list[_Candidate]:
+    """The page whose print agrees best, and any other that agrees nearly as well."""
+    if not blanks:
+        return []
+    page = layout.pages[0]
+    guess = max(ink.gray.shape) / max(page.width_mm, page.height_mm)
+    scan = find_print(ink.gray, guess if dpi is None else dpi / 25.4, limits=REFERENCE)
+    found = []
+    for number, blank in blanks.items():
+        placement = place_by_print(blank.print, blank.pixels_per_mm, scan, limits=REFERENCE)
+        if placement is not None:
+            found.append(_Candidate(number, placement))
+    most = max((one.placement.found for one in found), default=0)
+    return [one for one in found if one.placement.found >= most / 2]
+
+
+def _placed_by_boxes(ink: PageInk, layout: Layout, dpi: float | None) -> list[_Candidate]:
+    """The pages whose pattern of boxes lies on this image, for forms that have nothing else to be found by."""
+    if layout.reference is not None or any(page.fiducials for page in layout.pages):
+        return []
+    mask = ink_mask(ink, REGISTRATION)
+    found = []
+    for page in layout.pages:
+        scales = scale_range((mask.shape[0], mask.shape[1]), page, dpi, REGISTRATION)
+        placement = place_by_boxes(mask, layout.boxes(page.number), scales, limits=CONSTELLATION)
+        if placement is not None:
+            found.append(_Candidate(page.number, placement))
+    return found
+
+
+def _unplaced(layout: Layout) -> Unlocated:
+    if any(page.fiducials for page in layout.pages):
+        what = "the form's registration marks were not found on it"
+    elif layout.reference is not None:
+        what = "its print does not agree with the blank form"
+    else:
+        what = "the pattern of its boxes was not found, or fits in more than one way"
+    return Unlocated(Reason.NOT_REGISTERED, what)
+
+
+def _by_code(
+    ink: PageInk, layout: Layout, code: PageCode, candidates: Sequence[_Candidate], limits: PageLimits
+) -> tuple[list[_Candidate], Unlocated | None]:
+    """The candidates that the page code confirms; or, where it was read and says otherwise, what it says."""
+    foreign: Unlocated | None = None
+    tried: dict[int, list[tuple[int, str]]] = {}
+    confirmed: list[_Candidate] = []
+    for one in candidates:
+        key = id(one.placement)  # the code lies in the same place on every page, so each placement is read once
+        if key not in tried:
+            tried[key] = []
+            for page, copy, strange in _read_code(ink, layout, code, one.placement, limits):
+                if strange:
+                    foreign = Unlocated(Reason.FOREIGN, strange)
+                else:
+                    tried[key].append((page, copy))
+        confirmed.extend(
+            _Candidate(one.page, one.placement, copy, by_code=True) for page, copy in tried[key] if page == one.page
+        )
+    return confirmed, foreign
+
+
+def _read_code(
+    ink: PageInk, layout: Layout, code: PageCode, placement: Placement, limits: PageLimits
+) -> list[tuple[int, str, str]]:
+    """What the page code says under a placement: page, copy, and, if it is not of this layout, what it is."""
+    if code.kind is PageCodeKind.BITS:
+        return _read_bits(ink, code, placement, limits)
+    region = code.region
+    if region is None:
+        return []
+    margin = limits.code_margin_mm
+    left, top = region.x_mm - margin, region.y_mm - margin
+    right, bottom = region.x_mm + region.width_mm + margin, region.y_mm + region.height_mm + margin
+    corners = project(placement.matrix, [(left, top), (right, top), (right, bottom), (left, bottom)])
+    x0, y0 = np.floor(corners.min(axis=0)).astype(int)
+    x1, y1 = np.ceil(corners.max(axis=0)).astype(int)
+    height, width = ink.gray.shape
+    x0, y0, x1, y1 = max(0, int(x0)), max(0, int(y0)), min(width, int(x1)), min(height, int(y1))
+    if x1 - x0 < 8 or y1 - y0 < 8:
+        return []
+    read = []
+    for text in read_barcode(ink.gray, box=(x0, y0, x1, y1)):
+        identity = match_content(text, code, pages=len(layout.pages))
+        if identity is None:
+            read.append((0, "", f'its page code says "{text}", which is not of the layout {layout.name}'))
+        else:
+            read.append((identity.page, identity.copy, ""))
+    return read
+
+
+def _read_bits(ink: PageInk, code: PageCode, placement: Placement, limits: PageLimits) -> list[tuple[int, str, str]]:
+    scale = local_scale(placement.matrix, code.bits[0].x_mm, code.bits[0].y_mm)
+    frames = find_frames(ink, placement.matrix, code.bits, pixels_per_mm=_sampling(scale), limits=FRAMES)
+    readings = measure(ink, placement.matrix, code.bits, frames, None, pixels_per_mm=scale, settings=MEASURE)
+    darkness = readings.values[:, FEATURES.index("ink")]
+    if np.isnan(darkness).any():
+        return []
+    known = (darkness >= limits.bit_dark) | (darkness <= limits.bit_clear)
+    bits = darkness >= limits.bit_dark
+    if (~known).sum() > limits.most_unknown_bits:
+        return []
+    fits = []
+    for page, pattern in code.patterns.items():
+        want = np.array([one == "1" for one in pattern])
+        if bool((want == bits)[known].all()):
+            fits.append(page)
+    if len(fits) == 1:
+        return [(fits[0], "", "")]
+    if not fits and known.all() and bits.any():
+        seen = "".join("1" if bit else "0" for bit in bits)
+        return [(0, "", f"its page code reads {seen}, which is not of the layout")]
+    return []
+
+
+def _sampling(scale: float) -> float:
+    """Resolution at which frames are looked for, in pixels per mm: the image's own within what frames need."""
+    return float(np.clip(scale, 4.0, 8.0))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Examined:
+    """A candidate with what its boxes say."""
+
+    candidate: _Candidate
+    boxes: tuple[Box, ...]
+    frames: Frames
+    pixels_per_mm: float
+
+    @property
+    def likeness(self) -> float:
+        """How well the boxes confirm the candidate: the share of frames that were seen, times how clearly."""
+        return self.frames.support * float(np.nanmedian(self.frames.score))
+
+    @property
+    def framed(self) -> int:
+        """Number of boxes whose frames can confirm the placement."""
+        return int(np.isfinite(self.frames.score).sum())
+
+
+def _examine(ink: PageInk, layout: Layout, candidate: _Candidate) -> _Examined:
+    boxes = layout.boxes(candidate.page)
+    page = layout.page(candidate.page)
+    matrix: NDArray[np.float64] = candidate.placement.matrix
+    scale = local_scale(matrix, page.width_mm / 2, page.height_mm / 2)
+    frames = find_frames(ink, matrix, boxes, pixels_per_mm=_sampling(scale), limits=FRAMES)
+    return _Examined(candidate, boxes, frames, scale)
+
+
+def _choose(examined: Sequence[_Examined], layout: Layout, expected_page: int, limits: PageLimits) -> Located | Unlocated:
+    """The candidate that its boxes confirm, if no other is confirmed nearly as well."""
+    believed = [one for one in examined if _confirmed(one, limits)]
+    pages = {one.candidate.page for one in examined}
+    if not believed:
+        best = max(examined, key=lambda one: np.nan_to_num(one.frames.support, nan=-1.0))
+        copy, page = (best.candidate.copy, best.candidate.page) if best.candidate.by_code or len(pages) == 1 else ("", 0)
+        if best.framed:
+            detail = (
+                f"only {int(best.frames.seen.sum())} of {len(best.boxes)} boxes were found where the layout puts them"
+                f" (least share {limits.least_support:g})"
+            )
+        else:
+            detail = (
+                f"only {best.candidate.placement.found} of {best.candidate.placement.expected} registration marks were found"
+            )
+        return Unlocated(Reason.NOT_REGISTERED, detail, copy, page)
+    with_boxes = [one for one in believed if one.framed >= limits.least_boxes]
+    if with_boxes:
+        top = max(one.likeness for one in with_boxes)
+        near = [one for one in with_boxes if one.likeness >= limits.rival_share * top]
+        most = max(one.framed for one in near)
+        near = [
+            one for one in near if one.framed == most
+        ]  # a page's own boxes all seen; another page's boxes may be among them
+    else:
+        near = believed
+    by_content = bool(with_boxes) and len({one.candidate.page for one in near}) == 1
+    near = _of_expected_page(near, expected_page)
+    rotations = {one.candidate.placement.rotation for one in near}
+    if len(near) > 1 and len(rotations) > 1 and not any(one.boxes for one in near):
+        # nothing on the page is measured, so that either way up will do; the better supported comes first
+        near = near[:1]
+    if len(near) != 1:
+        return Unlocated(
+            Reason.UNKNOWN_PAGE, f"it may be page {' or '.join(sorted({str(one.candidate.page) for one in near}))}"
+        )
+    chosen = near[0]
+    if chosen.candidate.by_code:
+        source = "code"
+    elif len(layout.pages) == 1 or by_content:
+        source = "content"
+    else:
+        source = "order"
+    return Located(
+        chosen.candidate.page, chosen.candidate.copy, source, chosen.candidate.placement, chosen.frames, chosen.pixels_per_mm
+    )
+
+
+def _of_expected_page(near: list[_Examined], expected_page: int) -> list[_Examined]:
+    expected = [one for one in near if one.candidate.page == expected_page]
+    return expected or near
+
+
+def _confirmed(one: _Examined, limits: PageLimits) -> bool:
+    """Whether boxes, or marks and page code together, confirm a placement."""
+    placement, frames = one.candidate.placement, one.frames
+    by_marks = placement.found >= limits.sure_fiducials and placement.residual_mm <= limits.sure_residual_mm
+    if one.framed >= limits.least_boxes:
+        by_boxes = frames.support >= limits.least_support and frames.residual_mm <= limits.greatest_residual_mm
+        return by_boxes or (one.candidate.by_code and by_marks)
+    return by_marks or (one.candidate.by_code and placement.found >= 3)

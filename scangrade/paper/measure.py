@@ -1,0 +1,134 @@
+"""Measuring what is in a box, as numbers that last: verdicts are taken from them later, again and again, without the paper.
+
+Every number is a darkness between 0, this page's bare paper, and 1, its black, or a share of an area, so that it means the same on
+a gray, a yellowed and a 1-bit page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scangrade.model import FEATURES, Box, Readings
+from scangrade.paper.frames import Frames
+from scangrade.paper.patches import BoxGeometry, PageInk, by_geometry, cut, outline_distance
+from scangrade.settings import MeasureSettings
+
+
+def measure(
+    ink: PageInk,
+    matrix: NDArray[np.float64],
+    boxes: Sequence[Box],
+    frames: Frames,
+    blank: Readings | None,
+    *,
+    pixels_per_mm: float,
+    settings: MeasureSettings,
+) -> Readings:
+    """Measure the ink in every box of a registered page.
+
+    Parameters
+    ----------
+    ink : PageInk
+        The page's gray values and paper brightness.
+    matrix : (3, 3) array
+        Layout mm to image pixels.
+    boxes : sequence of Box
+        Boxes of the page in layout order.
+    frames : Frames
+        Where their frames were found.
+    blank : Readings or None
+        The same boxes on the blank form.
+    pixels_per_mm : float
+        Of the image.
+    settings : MeasureSettings
+
+    Returns
+    -------
+    Readings
+        One row per box, one column per name in `FEATURES`; a row of NaN where the box leaves the image.
+    """
+    values = np.full((len(boxes), len(FEATURES)), np.nan, dtype=np.float32)
+    layout_centres = np.array([(box.x_mm, box.y_mm) for box in boxes], dtype=np.float64).reshape(-1, 2)
+    centres = layout_centres + frames.offset_mm
+    for geometry, members in by_geometry(boxes):
+        index = np.array(members)
+        values[index, : len(_INSIDE)] = _inside(
+            ink, matrix, centres[index], geometry, float(frames.inset_mm[index[0]]), settings
+        )
+    column = {name: position for position, name in enumerate(FEATURES)}
+    values[:, column["frame"]] = np.nan_to_num(frames.score)
+    values[:, column["dx_mm"]] = frames.offset_mm[:, 0]
+    values[:, column["dy_mm"]] = frames.offset_mm[:, 1]
+    values[:, column["seen"]] = frames.seen
+    values[:, column["contrast"]] = ink.contrast
+    values[:, column["scale"]] = pixels_per_mm
+    if blank is not None:
+        for name in ("ink", "dark", "core"):
+            values[:, column[f"blank_{name}"]] = blank.values[:, column[name]]
+    values[np.isnan(values[:, column["ink"]])] = np.nan
+    return Readings(values)
+
+
+#: The features that the pixels of a box' patch give, in order.
+_INSIDE: Final = FEATURES[: FEATURES.index("outside") + 1]
+
+
+def _inside(
+    ink: PageInk,
+    matrix: NDArray[np.float64],
+    centres: NDArray[np.float64],
+    geometry: BoxGeometry,
+    inset_mm: float,
+    settings: MeasureSettings,
+) -> NDArray[np.float32]:
+    """The features of `_INSIDE` for boxes of one geometry."""
+    q = settings.pixels_per_mm
+    border = geometry.frame_mm + settings.outside_mm
+    half_mm = (geometry.width_mm / 2 + border, geometry.height_mm / 2 + border)
+    patches = cut(ink, matrix, centres, half_mm, q)
+    rows, columns = patches.shape[1:]
+    half = (columns // 2, rows // 2)
+    distance = outline_distance(geometry, half, q)
+    inset = inset_mm + min(settings.inset_mm, settings.inset_share * min(geometry.width_mm, geometry.height_mm))
+    inside = distance <= -inset
+    x = np.broadcast_to(np.arange(-half[0], half[0] + 1) / q / (geometry.width_mm / 2 - inset), (rows, columns))
+    y = np.broadcast_to((np.arange(-half[1], half[1] + 1) / q / (geometry.height_mm / 2 - inset))[:, None], (rows, columns))
+    core = inside & (np.maximum(np.abs(x), np.abs(y)) <= 0.5)
+    band = distance >= geometry.frame_mm + settings.gap_mm
+    away = np.minimum(np.abs(x - y), np.abs(x + y))  # distance to the nearer diagonal, in half boxes
+    on_diagonal, off_diagonal = inside & (away <= 0.25), inside & (away >= 0.6)
+    third_x = np.clip(np.floor((x + 1) * 1.5), 0, 2)
+    third_y = np.clip(np.floor((y + 1) * 1.5), 0, 2)
+
+    def mean(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+        return np.asarray(patches[:, mask].mean(axis=1), dtype=np.float32)
+
+    # Shadow and noise beside the box are in the box as well. Ink beside it is not: hence a quantile, and a limit.
+    around = np.nan_to_num(np.quantile(patches[:, band], settings.floor_quantile, axis=1))
+    floor = np.clip(around, -settings.most_floor, settings.most_floor)[:, None, None]
+    patches = ((patches - floor) / (1.0 - floor)).astype(np.float32)
+    pixels = patches[:, inside]
+    cells = np.stack([mean(inside & (third_x == i) & (third_y == j)) for j in range(3) for i in range(3)], axis=1)
+    return np.column_stack(
+        [
+            pixels.mean(axis=1),
+            mean(core),
+            _share_above(pixels, 0.5),
+            _share_above(pixels, 1 / 6),
+            np.percentile(pixels, 95, axis=1),
+            cells.min(axis=1),
+            (cells > settings.cell_ink).mean(axis=1),
+            mean(on_diagonal) - mean(off_diagonal),
+            mean(band),
+        ]
+    ).astype(np.float32)
+
+
+def _share_above(pixels: NDArray[np.float32], level: float) -> NDArray[np.float32]:
+    """Share of pixels darker than `level`; NaN where a pixel lies outside the image."""
+    share = (pixels > level).mean(axis=1)
+    return np.where(np.isnan(pixels).any(axis=1), np.nan, share).astype(np.float32)

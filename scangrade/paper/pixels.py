@@ -1,0 +1,237 @@
+"""Grey pixels of a page, from whatever a scanner stored: colour, 16 bits, one bit, a palette, transparency.
+
+The decoders that OpenCV and Pillow bring along write complaints to the process' standard error and go on: a JPEG with a hole
+in its data comes back with its lower half smeared. So decoding happens under `codec_complaints`, which keeps the terminal
+clean and tells the caller that the picture is not to be trusted.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from scangrade.settings import RasteriseLimits
+
+Gray = NDArray[np.uint8]
+
+#: Dropout colours, and where OpenCV keeps them in a colour image.
+_BGR = {"blue": 0, "green": 1, "red": 2}
+
+_REDUCED_GRAY = {
+    1: cv2.IMREAD_GRAYSCALE,
+    2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
+    4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
+    8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
+}
+_REDUCED_COLOR = {
+    1: cv2.IMREAD_COLOR,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
+
+_DPI_SLACK = 0.1  # PNG counts dots per metre, page sizes are rounded: 300 dpi comes as 299.9994
+_SQUARE_ENOUGH = 1.03  # registration takes print scales from 0.94 to 1.03, and this much stretch in one direction
+
+# The codecs report damage as text only. Scanners commonly leave a stray byte or two before a JPEG's end marker, which costs no
+# pixel; a hole in the data leaves dozens, since the decoder gets out of step.
+_CODEC_LINE = re.compile(rb"(Corrupt JPEG data|Premature end|Fax[34]|libpng|TIFF|LZW|ZIP|PackBits|\[ ?(WARN|ERROR|INFO):)")
+_DAMAGE_LINE = re.compile(
+    rb"(Corrupt JPEG data: (?!\d extraneous bytes before marker 0xd9)|Premature end|Fax[34]Decode|libpng error)"
+)
+
+
+class UndecodableError(Exception):
+    """An image's data cannot be turned into pixels that one can trust; the message completes "its image ..."."""
+
+
+class TooLargeError(UndecodableError):
+    """An image has more pixels than a page can have."""
+
+    def __init__(self, width: int, height: int, most: int) -> None:
+        super().__init__(f"has {width} x {height} pixels, more than the {most / 1e6:g} million that a page can have")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PageImage:
+    """One side of paper.
+
+    `pixels` is (H, W) uint8 grey, 0 black to 255 white, turned as the file says it should be shown. `dpi` is the resolution
+    of these pixels as the file claims it, None where it makes no claim. `sha256` names the stored image: the same however far
+    it is reduced while decoding.
+    """
+
+    pixels: Gray
+    dpi: float | None
+    sha256: str
+
+
+@dataclass(slots=True)
+class Complaints:
+    """What the codecs said while an image was decoded."""
+
+    damage: str = ""  #: the first complaint that puts the pixels in doubt, "" for none
+
+
+@contextmanager
+def codec_complaints() -> Iterator[Complaints]:
+    """Catch what native codecs write to standard error meanwhile; lines that are not theirs are passed on afterwards."""
+    complaints = Complaints()
+    try:
+        kept = os.dup(2)
+    except OSError:  # a process without a standard error, such as a service
+        yield complaints
+        return
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as caught:
+        os.dup2(caught.fileno(), 2)
+        try:
+            yield complaints
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
+            caught.seek(0)
+            for line in caught.read().splitlines(keepends=True):
+                if not _CODEC_LINE.match(line):
+                    os.write(2, line)
+                elif not complaints.damage and _DAMAGE_LINE.match(line):
+                    complaints.damage = line.decode(errors="replace").strip()
+
+
+def page_reduction(dpi: float | None, *, bilevel: bool, limits: RasteriseLimits) -> int:
+    """By how much a page is reduced so that enough resolution is left: 1, 2, 4 or 8; 1 to 6 for one bit per pixel."""
+    if dpi is None:
+        return 1
+    choices, least = ((6, 5, 4, 3, 2), limits.least_bilevel_dpi) if bilevel else ((8, 4, 2), limits.least_gray_dpi)
+    return next((factor for factor in choices if dpi / factor >= least - _DPI_SLACK), 1)
+
+
+def check_size(width: int, height: int, most_pixels: int) -> None:
+    """Refuse an image by what its header says, before anything is decoded.
+
+    Raises
+    ------
+    TooLargeError
+        Where the image has more than `most_pixels`.
+    """
+    if width * height > most_pixels:
+        raise TooLargeError(width, height, most_pixels)
+
+
+def from_jpeg(data: bytes, *, factor: int, channel: str, exif: bool) -> Gray:
+    """Decode a JPEG to grey.
+
+    Parameters
+    ----------
+    data : bytes
+        A whole JPEG file.
+    factor : {1, 2, 4, 8}
+        Reduction of both sides, done inside the decoder where it saves time.
+    channel : {"", "red", "green", "blue"}
+        Which light to look at; "" for brightness.
+    exif : bool
+        Turn as the EXIF orientation says. An image inside a PDF is shown without.
+
+    Raises
+    ------
+    UndecodableError
+        Where the data is damaged, even if a part of the picture could be saved.
+    """
+    flags = (_REDUCED_COLOR if channel else _REDUCED_GRAY)[factor]
+    if not exif:
+        flags |= cv2.IMREAD_IGNORE_ORIENTATION
+    with codec_complaints() as complaints:
+        try:
+            decoded = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        except cv2.error as error:
+            raise UndecodableError("cannot be decoded as a JPEG") from error
+    if decoded is None:
+        raise UndecodableError("is broken off, or is not a JPEG")
+    if complaints.damage:
+        raise UndecodableError(f"is damaged ({complaints.damage})")
+    return np.ascontiguousarray(decoded[:, :, _BGR[channel]]) if channel else decoded.astype(np.uint8, copy=False)
+
+
+def from_pillow(image: Image.Image, *, channel: str) -> Gray:
+    """Decode an image that Pillow has opened to grey; transparency is laid on white, EXIF and TIFF orientation are applied.
+
+    Raises
+    ------
+    UndecodableError
+        Where the data is damaged or of a kind that is not a picture (floating point, for one).
+    """
+    white_is_zero = _white_is_zero(image)
+    with codec_complaints() as complaints:
+        try:
+            image.load()
+            upright = ImageOps.exif_transpose(image)
+        except (OSError, ValueError, SyntaxError, EOFError, ArithmeticError, TypeError, KeyError, IndexError) as error:
+            raise UndecodableError(f"cannot be decoded ({error})") from error
+        except MemoryError as error:
+            raise UndecodableError("does not fit into memory") from error
+    if complaints.damage:
+        raise UndecodableError(f"is damaged ({complaints.damage})")
+    return _gray(upright, channel, white_is_zero=white_is_zero)
+
+
+def _white_is_zero(image: Image.Image) -> bool:
+    """Whether a TIFF of more than 8 bits counts from white: Pillow turns only the smaller ones."""
+    photometric = 262
+    tags = getattr(image, "tag_v2", None)
+    return image.mode.startswith("I") and tags is not None and tags.get(photometric) == 0
+
+
+def _gray(image: Image.Image, channel: str, *, white_is_zero: bool) -> Gray:
+    if image.mode.startswith("I"):
+        wide = np.asarray(image).astype(np.int64)
+        if image.mode == "I" and wide.size and wide.max() > 0xFFFF:
+            raise UndecodableError("has more than 16 bits per pixel")
+        deep = (np.clip(wide, 0, 0xFFFF) >> 8).astype(np.uint8)
+        return 255 - deep if white_is_zero else deep
+    if image.mode == "F":
+        raise UndecodableError("has floating point pixels, which no scanner writes")
+    if image.mode == "1":
+        return np.asarray(image, dtype=np.uint8) * np.uint8(255)
+    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        see_through = image.convert("RGBA")
+        paper = Image.new("RGBA", see_through.size, "white")
+        image = Image.alpha_composite(paper, see_through).convert("RGB")
+    if channel and image.mode != "L":
+        return np.array(image.convert("RGB").getchannel({"red": "R", "green": "G", "blue": "B"}[channel]))
+    return np.array(image.convert("L"))
+
+
+def shrink(pixels: Gray, factor: int) -> Gray:
+    """Average `factor` x `factor` pixels into one; rows and columns left over on the far side are dropped."""
+    if factor == 1 or min(pixels.shape) < factor:
+        return pixels
+    height, width = pixels.shape[0] // factor, pixels.shape[1] // factor
+    whole = pixels[: height * factor, : width * factor]
+    return cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+
+
+def squared(pixels: Gray, dpi_across: float, dpi_down: float) -> tuple[Gray, float]:
+    """Make pixels square by stretching the coarser direction (fax machines scan 204 x 98 dpi); gives their dpi as well."""
+    if max(dpi_across, dpi_down) <= _SQUARE_ENOUGH * min(dpi_across, dpi_down):
+        return pixels, (dpi_across * dpi_down) ** 0.5
+    dpi = max(dpi_across, dpi_down)
+    size = (round(pixels.shape[1] * dpi / dpi_across), round(pixels.shape[0] * dpi / dpi_down))
+    return cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False), dpi
+
+
+def from_rgb(pixels: NDArray[np.uint8], *, channel: str) -> Gray:
+    """Grey, or one channel, of an (H, W, 3) RGB array."""
+    if channel:
+        return np.ascontiguousarray(pixels[:, :, 2 - _BGR[channel]])
+    return cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)

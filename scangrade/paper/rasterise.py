@@ -1,0 +1,374 @@
+"""Scan files to page images: the only place where scans are opened.
+
+PDF, TIFF of many pages, JPEG, PNG, BMP and WebP, told apart by their first bytes since suffixes lie. A file or a page that
+cannot be read is a `PageSetAside` with a reason in people's words; nothing here raises for what a scan holds. One page is in
+memory at a time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pikepdf
+from pdf2image import convert_from_path
+from pdf2image.exceptions import (
+    PDFInfoNotInstalledError,
+    PDFPageCountError,
+    PDFPopplerTimeoutError,
+    PDFSyntaxError,
+)
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
+
+from scangrade.errors import UsageError
+from scangrade.geometry import MM_PER_INCH
+from scangrade.model import PageSetAside, Reason
+from scangrade.paper.pdf_page import images_of, plain_image, shown_inches
+from scangrade.paper.pixels import (
+    Gray,
+    PageImage,
+    TooLargeError,
+    UndecodableError,
+    check_size,
+    codec_complaints,
+    from_jpeg,
+    from_pillow,
+    page_reduction,
+    shrink,
+    squared,
+)
+from scangrade.settings import RASTERISE, RasteriseLimits
+
+__all__ = ["PageImage", "ScanFile", "open_scan"]
+
+SUFFIXES = (".pdf", ".tif", ".tiff", ".jpg", ".jpeg", ".png", ".bmp", ".webp")  #: what to look for in a folder of scans
+
+_KNOWN = "a PDF, TIFF, JPEG, PNG, BMP or WebP file"
+_PDF_HEADER_WITHIN = 1024  # bytes; mail gateways and scanners put lines before the header, and viewers allow them
+_ORIENTATION, _TRANSPOSED = 0x0112, 5  # EXIF: orientations from 5 on swap width and height
+
+# What a broken PDF may raise from any place where an object is not of the type that the format demands.
+_MALFORMED = (pikepdf.PdfError, ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, RecursionError)
+
+
+class ScanFile(ABC):
+    """An open scan: use it in a `with` statement, take one page after the other."""
+
+    def __init__(self, page_count: int) -> None:
+        self.page_count = page_count
+
+    def page(self, index: int, *, channel: str = "") -> PageImage | PageSetAside:
+        """Decode one page.
+
+        Parameters
+        ----------
+        index : int
+            From 0 to `page_count` - 1.
+        channel : {"", "red", "green", "blue"}
+            Look at the page in light of this colour, in which a form's dropout colour vanishes; "" for brightness.
+
+        Returns
+        -------
+        PageImage or PageSetAside
+            Why the page cannot be read: `UNREADABLE_PAGE` or `TOO_LARGE`.
+
+        Raises
+        ------
+        IndexError
+            Where there is no such page.
+        UsageError
+            Where Poppler, which renders some pages, is not installed.
+        """
+        if not 0 <= index < self.page_count:
+            raise IndexError(f"page index {index} of a scan with {self.page_count} pages")
+        try:
+            with _without_size_warning():
+                return self._decode(index, channel)
+        except TooLargeError as fault:
+            return PageSetAside(Reason.TOO_LARGE, f"Its image {fault}. Scan the page again at 300 dpi.")
+        except Image.DecompressionBombError:
+            return PageSetAside(
+                Reason.TOO_LARGE, "Its image has more pixels than a page can have. Scan the page again at 300 dpi."
+            )
+        except UndecodableError as fault:
+            return PageSetAside(Reason.UNREADABLE_PAGE, f"Its image {fault}. Scan the page again.")
+
+    @abstractmethod
+    def _decode(self, index: int, channel: str) -> PageImage: ...
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the file."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def open_scan(path: Path, *, limits: RasteriseLimits = RASTERISE) -> ScanFile | PageSetAside:
+    """Open a scan of any kind.
+
+    Parameters
+    ----------
+    path : Path
+        File to read; it stays open until the `ScanFile` is closed.
+    limits : RasteriseLimits
+        How large images may be, how far they are reduced, and at how many dpi pages are rendered.
+
+    Returns
+    -------
+    ScanFile or PageSetAside
+        Why the whole file cannot be read: `UNREADABLE_FILE`, `ENCRYPTED_FILE`, `EMPTY_FILE` or `TOO_LARGE`.
+    """
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(_PDF_HEADER_WITHIN)
+        if not head:
+            return PageSetAside(Reason.EMPTY_FILE, "The file has 0 bytes. Scan these pages again.")
+        with _without_size_warning(), codec_complaints():
+            if b"%PDF-" in head:
+                return _open_pdf(path, limits)
+            if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+                return _TiffScan(path, limits)
+            if head.startswith(b"\xff\xd8\xff"):
+                return _JpegScan(path, limits)
+            if head.startswith((b"\x89PNG\r\n\x1a\n", b"BM")) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+                return _ImageScan(path, limits)
+    except Image.DecompressionBombError:
+        return PageSetAside(
+            Reason.TOO_LARGE, "Its image has more pixels than a page can have. Scan the page again at 300 dpi."
+        )
+    except (UnidentifiedImageError, SyntaxError, EOFError, ValueError, TypeError, KeyError, ArithmeticError, RuntimeError):
+        return PageSetAside(
+            Reason.UNREADABLE_FILE, "The file is damaged: not even its header can be read. Scan these pages again."
+        )
+    except OSError as error:
+        reason = error.strerror or "it is damaged"
+        return PageSetAside(
+            Reason.UNREADABLE_FILE, f"The file cannot be read: {reason}. Check the file, or scan these pages again."
+        )
+    return PageSetAside(Reason.UNREADABLE_FILE, f"This is not {_KNOWN}, whatever its name says. Give the scanner's own file.")
+
+
+@contextmanager
+def _without_size_warning() -> Iterator[None]:
+    """Pillow warns of images that are larger than it likes but smaller than our own limit."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+# --------------------------------------------------------------------------- PDF
+
+
+def _open_pdf(path: Path, limits: RasteriseLimits) -> ScanFile | PageSetAside:
+    try:
+        pdf = pikepdf.open(path)
+    except pikepdf.PasswordError:
+        return PageSetAside(
+            Reason.ENCRYPTED_FILE, "The PDF is locked with a password. Save it without one, and give that file."
+        )
+    except pikepdf.PdfError:
+        return PageSetAside(Reason.UNREADABLE_FILE, "The PDF is damaged beyond repair. Scan these pages again.")
+    try:
+        count = len(pdf.pages)
+        repaired = bool(pdf.get_warnings())
+    except _MALFORMED:
+        pdf.close()
+        return PageSetAside(
+            Reason.UNREADABLE_FILE, "The PDF is damaged: its list of pages cannot be read. Scan these pages again."
+        )
+    if count == 0:
+        pdf.close()
+        if repaired:
+            return PageSetAside(
+                Reason.UNREADABLE_FILE, "The PDF is damaged: none of its pages is left. Scan these pages again."
+            )
+        return PageSetAside(Reason.EMPTY_FILE, "The PDF has no pages. Scan these pages again.")
+    return _PdfScan(path, pdf, count, limits)
+
+
+class _PdfScan(ScanFile):
+    def __init__(self, path: Path, pdf: pikepdf.Pdf, page_count: int, limits: RasteriseLimits) -> None:
+        super().__init__(page_count)
+        self._path = path
+        self._pdf = pdf
+        self._limits = limits
+
+    def close(self) -> None:
+        self._pdf.close()
+
+    def _decode(self, index: int, channel: str) -> PageImage:
+        try:
+            page = self._pdf.pages[index]
+            plain = plain_image(page, channel=channel, limits=self._limits)
+        except _MALFORMED:
+            plain = None  # Poppler repairs more than we look at
+        return plain if plain is not None else self._render(index, channel)
+
+    def _render(self, index: int, channel: str) -> PageImage:
+        limits = self._limits
+        try:
+            page = self._pdf.pages[index]
+            width_in, height_in = shown_inches(page)
+            images = [(int(image.get("/Width", 0)), int(image.get("/Height", 0))) for image in images_of(page)]
+        except _MALFORMED as error:
+            raise UndecodableError("cannot be found: the page is damaged") from error
+        for width, height in images:
+            check_size(width, height, limits.max_pixels)
+        longer_in = max(width_in, height_in)
+        stored_dpi = max((max(size) / longer_in for size in images), default=0.0)
+        dpi = max(limits.render_dpi, min(stored_dpi, limits.render_pixels / longer_in))
+        check_size(round(width_in * dpi), round(height_in * dpi), limits.max_pixels)
+        pixels = from_pillow(self._poppler(index, dpi, gray=not channel, strict=False), channel=channel)
+        if images and pixels.min() == pixels.max():
+            self._poppler(index, dpi, gray=True, strict=True)  # blank because the page is, or because its image is broken?
+        digest = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
+        return PageImage(pixels, pixels.shape[1] / width_in, digest)
+
+    def _poppler(self, index: int, dpi: float, *, gray: bool, strict: bool) -> Image.Image:
+        try:
+            pages = convert_from_path(
+                self._path.resolve(),
+                dpi=dpi,  # type: ignore[arg-type]
+                first_page=index + 1,
+                last_page=index + 1,
+                grayscale=gray,
+                strict=strict,
+                use_cropbox=True,
+                timeout=self._limits.render_seconds,
+            )
+        except PDFInfoNotInstalledError as error:
+            raise UsageError(
+                "Poppler, which renders PDF pages, is not installed. Install the package `poppler-utils`."
+            ) from error
+        except (PDFPageCountError, PDFSyntaxError) as error:
+            raise UndecodableError("is damaged, or the page is") from error
+        except PDFPopplerTimeoutError as error:
+            raise UndecodableError(f"takes more than {self._limits.render_seconds} s to draw") from error
+        if not pages:
+            raise UndecodableError("cannot be drawn")
+        return pages[0]
+
+
+# --------------------------------------------------------------------------- image files
+
+
+def _claimed_dpi(image: Image.Image, limits: RasteriseLimits) -> tuple[float, float] | None:
+    """Resolution across and down as the file claims it, None where it makes no claim that a sheet of paper could fulfil."""
+    try:
+        across, down = (float(value) for value in image.info.get("dpi", ()))
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    if not (math.isfinite(across) and math.isfinite(down) and across > 0 and down > 0):
+        return None
+    longer_mm = max(image.width / across, image.height / down) * MM_PER_INCH
+    if not limits.least_page_mm <= longer_mm <= limits.greatest_page_mm:
+        return None
+    return (down, across) if image.getexif().get(_ORIENTATION, 1) >= _TRANSPOSED else (across, down)
+
+
+def _finished(pixels: Gray, claim: tuple[float, float] | None, sha256: str) -> PageImage:
+    if claim is None:
+        return PageImage(pixels, None, sha256)
+    square, dpi = squared(pixels, *claim)
+    return PageImage(square, dpi, sha256)
+
+
+def _reduced(pixels: Gray, claim: tuple[float, float] | None, *, bilevel: bool, limits: RasteriseLimits) -> tuple[Gray, int]:
+    factor = page_reduction(min(claim) if claim else None, bilevel=bilevel, limits=limits)
+    return shrink(pixels, factor), factor
+
+
+class _TiffScan(ScanFile):
+    def __init__(self, path: Path, limits: RasteriseLimits) -> None:
+        # A stream, not a path: with a path, Pillow 13 maps the file into memory and scrambles uncompressed pages that are turned.
+        self._stream = path.open("rb")
+        try:
+            self._image = self._opened()
+            super().__init__(self._image.n_frames)
+        except BaseException:
+            self._stream.close()
+            raise
+        self._limits = limits
+        self._decoded = -1
+
+    def _opened(self) -> TiffImagePlugin.TiffImageFile:
+        """Not `Image.open`, which refuses a whole file for one page that is too large."""
+        self._stream.seek(0)
+        return TiffImagePlugin.TiffImageFile(self._stream)
+
+    def close(self) -> None:
+        self._image.close()
+        self._stream.close()
+
+    def _decode(self, index: int, channel: str) -> PageImage:
+        limits = self._limits
+        try:
+            if index == self._decoded:
+                self._image = self._opened()  # decoding used up what the header said
+            self._image.seek(index)
+            self._decoded = index
+        except (OSError, EOFError, SyntaxError, ValueError, TypeError, KeyError) as error:
+            raise UndecodableError("has a damaged header") from error
+        frame = self._image
+        check_size(*frame.size, limits.max_pixels)
+        claim, bilevel, digest = _claimed_dpi(frame, limits), frame.mode == "1", self._stored_sha256()
+        pixels, factor = _reduced(from_pillow(frame, channel=channel), claim, bilevel=bilevel, limits=limits)
+        return _finished(pixels, None if claim is None else (claim[0] / factor, claim[1] / factor), digest)
+
+    def _stored_sha256(self) -> str:
+        """Of the page's strips or tiles as stored, and of the tags that say what they mean; not of dates and names."""
+        tags = self._image.tag_v2
+        meaning = (256, 257, 258, 259, 262, 266, 274, 277, 284, 292, 293, 317, 320, 338, 347, 530)
+        digest = hashlib.sha256(repr([(tag, tags.get(tag)) for tag in meaning]).encode())
+        for offsets, counts in ((273, 279), (324, 325)):
+            for offset, count in zip(tags.get(offsets, ()), tags.get(counts, ()), strict=False):
+                self._stream.seek(offset)
+                digest.update(self._stream.read(count))
+        return digest.hexdigest()
+
+
+class _ImageScan(ScanFile):
+    """PNG, BMP, WebP: one page."""
+
+    def __init__(self, path: Path, limits: RasteriseLimits) -> None:
+        super().__init__(1)
+        self._data = path.read_bytes()
+        self._limits = limits
+        with Image.open(io.BytesIO(self._data)) as image:
+            self._size = image.size
+            self._bilevel = image.mode == "1"
+            self._claim = _claimed_dpi(image, limits)
+
+    def close(self) -> None:
+        self._data = b""
+
+    def _decode(self, index: int, channel: str) -> PageImage:  # noqa: ARG002 - there is one
+        check_size(*self._size, self._limits.max_pixels)
+        pixels, factor = self._pixels(channel)
+        claim = None if self._claim is None else (self._claim[0] / factor, self._claim[1] / factor)
+        return _finished(pixels, claim, hashlib.sha256(self._data).hexdigest())
+
+    def _pixels(self, channel: str) -> tuple[Gray, int]:
+        with Image.open(io.BytesIO(self._data)) as image:
+            pixels = from_pillow(image, channel=channel)
+        return _reduced(pixels, self._claim, bilevel=self._bilevel, limits=self._limits)
+
+
+class _JpegScan(_ImageScan):
+    """JPEG: reduced inside the decoder, which saves most of the time."""
+
+    def _pixels(self, channel: str) -> tuple[Gray, int]:
+        factor = page_reduction(min(self._claim) if self._claim else None, bilevel=False, limits=self._limits)
+        return from_jpeg(self._data, factor=factor, channel=channel, exif=True), factor

@@ -1,0 +1,145 @@
+"""The story of a page: laid under its form, told which one it is, measured. Runs in worker processes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from scangrade.errors import DefinitionError, Issue, Severity
+from scangrade.geometry import MM_PER_INCH, as_transform
+from scangrade.model import Layout, LayoutPage, PageRead, PageResult, PageSetAside, Readings, Reason
+from scangrade.paper.frames import find_frames
+from scangrade.paper.locate import BlankPage, Located, Unlocated, locate
+from scangrade.paper.measure import measure
+from scangrade.paper.patches import PageInk, page_ink
+from scangrade.paper.rasterise import PageImage, open_scan
+from scangrade.paper.reference import find_print
+from scangrade.settings import FRAMES, MEASURE, PAGE, REFERENCE, PageLimits
+
+
+class FormReader:
+    """A layout with what is prepared once for all pages: its blank form's print, and what its boxes look like when empty.
+
+    Raises
+    ------
+    DefinitionError
+        If the layout's blank form cannot be read, or has another number of pages.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.blanks: dict[int, BlankPage] = {}
+        self.empty: dict[int, Readings] = {}
+        if layout.reference is not None:
+            for page, pixels in zip(layout.pages, _reference_pages(layout, layout.reference), strict=True):
+                self._learn(page, pixels)
+
+    def _learn(self, page: LayoutPage, pixels: NDArray[np.uint8]) -> None:
+        height, width = pixels.shape
+        across, down = width / page.width_mm, height / page.height_mm
+        matrix = np.array([[across, 0, -0.5], [0, down, -0.5], [0, 0, 1]])
+        scale = (across * down) ** 0.5
+        self.blanks[page.number] = BlankPage(find_print(pixels, scale, limits=REFERENCE), (across, down))
+        boxes = self.layout.boxes(page.number)
+        ink = page_ink(pixels, scale, least_contrast=FRAMES.least_contrast)
+        frames = find_frames(ink, matrix, boxes, pixels_per_mm=min(max(scale, 4.0), 8.0), limits=FRAMES)
+        empty = measure(ink, matrix, boxes, frames, None, pixels_per_mm=scale, settings=MEASURE)
+        # some blanks are only a page's heading, kept for registration: they tell nothing of boxes that they do not show
+        hidden = np.isfinite(frames.score) & ~frames.seen
+        if not frames.support >= PAGE.least_support_of_blank:
+            hidden[:] = True
+        empty.values[hidden] = np.nan
+        self.empty[page.number] = empty
+
+
+def read_page(image: PageImage, form: FormReader, *, expected_page: int) -> PageResult:
+    """Read one page image.
+
+    Parameters
+    ----------
+    image : PageImage
+    form : FormReader
+    expected_page : int
+        The page that this would be if the scan were complete and in order; decides only between pages that look alike.
+
+    Returns
+    -------
+    PageRead or PageSetAside
+    """
+    layout = form.layout
+    gray, factor = _reduced(image.pixels, layout.pages[0], PAGE)
+    dpi = None if image.dpi is None else image.dpi * factor
+    scale = max(gray.shape) / max(layout.pages[0].width_mm, layout.pages[0].height_mm)
+    ink = page_ink(gray, scale, least_contrast=FRAMES.least_contrast)
+    located = locate(ink, layout, form.blanks, dpi=dpi, expected_page=expected_page, limits=PAGE)
+    if isinstance(located, Unlocated):
+        if located.reason is Reason.NOT_REGISTERED and not located.page and _is_blank(ink):
+            return PageSetAside(Reason.BLANK, "nothing is on it", image.sha256)
+        return PageSetAside(located.reason, located.detail, image.sha256, located.copy, located.page)
+    readings = measure(
+        ink,
+        located.placement.matrix,
+        layout.boxes(located.page),
+        located.frames,
+        form.empty.get(located.page),
+        pixels_per_mm=located.pixels_per_mm,
+        settings=MEASURE,
+    )
+    to_stored = np.diag([1 / factor, 1 / factor, 1.0])
+    return PageRead(
+        image_sha256=image.sha256,
+        page=located.page,
+        copy=located.copy,
+        page_source=located.source,
+        rotation=located.placement.rotation,
+        residual_mm=_residual(located),
+        dpi=located.pixels_per_mm / factor * MM_PER_INCH,
+        transform=as_transform(to_stored @ located.placement.matrix),
+        readings=readings,
+    )
+
+
+def _residual(located: Located) -> float:
+    """Residual in mm: of the printed boxes where there are some, else of the registration marks."""
+    of_frames = located.frames.residual_mm
+    return of_frames if np.isfinite(of_frames) else located.placement.residual_mm
+
+
+def _reduced(pixels: NDArray[np.uint8], page: LayoutPage, limits: PageLimits) -> tuple[NDArray[np.uint8], float]:
+    """The image at no more than the resolution that reading needs, and the factor by which it was reduced."""
+    fits = min(max(pixels.shape) / max(page.width_mm, page.height_mm), min(pixels.shape) / min(page.width_mm, page.height_mm))
+    factor = min(1.0, limits.most_pixels_per_mm / fits)
+    if factor > 0.8:  # hardly smaller: resampling would only blur
+        return pixels, 1.0
+    return np.asarray(cv2.resize(pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)), factor
+
+
+def _is_blank(ink: PageInk) -> bool:
+    height, width = ink.gray.shape
+    edge = max(1, round(0.04 * min(height, width)))  # scanners draw shadows along the edges
+    inner = (slice(edge, height - edge), slice(edge, width - edge))
+    dark = ink.gray[inner].astype(np.uint16) * 4 < ink.paper[inner].astype(np.uint16) * 3
+    return bool(dark.mean() < PAGE.blank_ink_share)
+
+
+def _reference_pages(layout: Layout, path: Path) -> list[NDArray[np.uint8]]:
+    opened = open_scan(path)
+    where = f"layout {layout.name}, reference {path.name}"
+    if isinstance(opened, PageSetAside):
+        raise DefinitionError([Issue(Severity.ERROR, where, opened.detail, "Give the blank form as a PDF or an image.")])
+    pages = []
+    with opened as scan:
+        if scan.page_count != len(layout.pages):
+            message = f"it has {scan.page_count} pages, the layout {len(layout.pages)}."
+            raise DefinitionError(
+                [Issue(Severity.ERROR, where, message, "Give one page of the blank form per page of the layout.")]
+            )
+        for index in range(scan.page_count):
+            image = scan.page(index, channel=layout.dropout)
+            if isinstance(image, PageSetAside):
+                raise DefinitionError([Issue(Severity.ERROR, f"{where}, page {index + 1}", image.detail)])
+            pages.append(image.pixels)
+    return pages

@@ -1,0 +1,173 @@
+"""Reading all pages that a run still waits for: dealt out to workers in chunks, stored chunk by chunk.
+
+What a worker does with a page is a `Reader`: `PaperReader`, unless another one is passed in its place.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from scangrade import settings
+from scangrade.errors import ScangradeError
+from scangrade.model import Layout, PageResult, PageSetAside, Reason
+from scangrade.paper.rasterise import ScanFile, open_scan
+from scangrade.paper.read import FormReader, read_page
+from scangrade.progress import Progress
+from scangrade.run.store import Store
+from scangrade.workers import Crash, Crew, work_through
+
+R = TypeVar("R")
+
+
+class Reader(Protocol):
+    """Opens scans and reads their pages. Lives in one worker process, and may keep things between calls."""
+
+    def count(self, path: Path) -> int | PageSetAside:
+        """How many pages a scan has, or why none of them can be read."""
+
+    def read(self, path: Path, page: int) -> PageResult:
+        """Read one page of a scan, counted from 1."""
+
+
+#: Makes a reader in the worker process; picklable: a class, or a function at the top level of a module.
+ReaderFactory = Callable[[Layout], Reader]
+
+
+class PaperReader:
+    """Reads the scans of one form. The file last used stays open, since its pages come one after the other."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._pages = len(layout.pages)
+        self._dropout = layout.dropout
+        self._form = FormReader(layout)
+        self._path: Path | None = None
+        self._scan: ScanFile | PageSetAside | None = None
+        self._open_file = ExitStack()
+        self._pages_taken = 0
+
+    def count(self, path: Path) -> int | PageSetAside:
+        """How many pages a scan has, or why none of them can be read."""
+        scan = self._opened(path)
+        return scan if isinstance(scan, PageSetAside) else scan.page_count
+
+    def read(self, path: Path, page: int) -> PageResult:
+        """Read one page of a scan, counted from 1."""
+        scan = self._opened(path)
+        if isinstance(scan, PageSetAside):
+            return scan
+        self._pages_taken += 1
+        image = scan.page(page - 1, channel=self._dropout)
+        if isinstance(image, PageSetAside):
+            return image
+        return read_page(image, self._form, expected_page=(page - 1) % self._pages + 1)
+
+    def _opened(self, path: Path) -> ScanFile | PageSetAside:
+        if path != self._path or self._scan is None or self._pages_taken >= settings.WORK.pages_per_opening:
+            self._open_file.close()
+            self._scan = open_scan(path, limits=settings.RASTERISE)
+            if not isinstance(self._scan, PageSetAside):
+                self._open_file.enter_context(self._scan)
+            self._path, self._pages_taken = path, 0
+        return self._scan
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some pages of one scan, counted from 1: the task of a worker. Without pages: find out how many there are."""
+
+    scan: int
+    path: Path
+    pages: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What was found on opening a scan: how many pages it has, or why none can be read."""
+
+    pages: int | PageSetAside
+
+
+Found = Opened | tuple[PageResult, ...]
+
+
+def read_pending(store: Store, layout: Layout, *, workers: int, progress: Progress, reader: ReaderFactory) -> None:
+    """Open every scan that was not opened yet, read every page that is pending, and store each result as it comes.
+
+    Parameters
+    ----------
+    workers : int
+        Processes that read, at least 1; with 1 everything happens in this process.
+    reader : callable
+        Makes the reader in each worker, from the layout.
+    """
+    tasks = deque(Chunk(scan.id, scan.path) for scan in store.unopened())
+    for scan, pages in store.pending():
+        tasks.extend(_chunks(scan.id, scan.path, pages))
+        progress.expect(len(pages))
+    crew: Crew[Chunk, Found] = Crew(
+        do=_do,
+        split=_single_pages,
+        prepare=functools.partial(_prepare, reader, layout),
+        workers=workers,
+        waiting=workers * settings.WORK.waiting_per_worker,
+    )
+    work = work_through(tasks, crew)
+    with closing(work) as finished:
+        for task, result in finished:
+            found = _set_aside(task, result) if isinstance(result, Crash) else result
+            if isinstance(found, Opened):
+                store.save_opened(task.scan, found.pages)
+                if isinstance(found.pages, int):
+                    tasks.extend(_chunks(task.scan, task.path, tuple(range(1, found.pages + 1))))
+                    progress.expect(found.pages)
+            else:
+                store.save_pages(task.scan, dict(zip(task.pages, found, strict=True)))
+                progress.advance(len(task.pages))
+
+
+def _chunks(scan: int, path: Path, pages: tuple[int, ...]) -> Iterator[Chunk]:
+    size = settings.WORK.chunk_pages
+    for start in range(0, len(pages), size):
+        yield Chunk(scan, path, pages[start : start + size])
+
+
+def _single_pages(chunk: Chunk) -> tuple[Chunk, ...]:
+    return tuple(replace(chunk, pages=(page,)) for page in chunk.pages) or (chunk,)
+
+
+def _set_aside(chunk: Chunk, crash: Crash) -> Found:
+    aside = PageSetAside(Reason.FAILED, crash.detail)
+    return (aside,) * len(chunk.pages) if chunk.pages else Opened(aside)
+
+
+# --------------------------------------------------------------------------- in the worker process
+
+_make_reader: Callable[[], Reader]
+
+
+def _prepare(factory: ReaderFactory, layout: Layout) -> None:
+    """Note how the reader is made; the first task makes it, so that a fault in making it is raised where it is seen."""
+    global _make_reader  # noqa: PLW0603 - a worker process has one reader, and tasks can carry none
+    _make_reader = functools.cache(functools.partial(factory, layout))
+
+
+def _do(chunk: Chunk) -> Found:
+    reader = _make_reader()
+    if not chunk.pages:
+        return Opened(_unless_it_fails(functools.partial(reader.count, chunk.path)))
+    return tuple(_unless_it_fails(functools.partial(reader.read, chunk.path, page)) for page in chunk.pages)
+
+
+def _unless_it_fails(read: Callable[[], R]) -> R | PageSetAside:
+    try:
+        return read()
+    except ScangradeError:  # not the page's fault, and the same for all of them
+        raise
+    except Exception as error:  # whatever it is, it must cost no other page
+        return PageSetAside(Reason.FAILED, f"reading it failed: {type(error).__name__}: {error}")

@@ -1,0 +1,433 @@
+"""The run store: the one SQLite file of a run that everything else is derived from.
+
+It holds what is dear to make again: which scans came in, and what was read on each of their pages. Verdicts, points and the
+CSV files are derived from it each time and never stored as truth.
+
+A kill at any moment leaves a store that is right as far as it goes: scans are registered in one transaction, the pages of a
+chunk are stored in one transaction, and a page is pending until its result is stored. Nothing in the store depends on the
+order in which workers finish; what does depend on order (which of two equal images counts) is settled when pages are loaded.
+
+Not done here: who may use the store at a time (`lock.py`), and what people decided.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+import numpy as np
+
+from scangrade.errors import OutputError, UsageError
+from scangrade.model import (
+    Outcome,
+    PageRead,
+    PageRef,
+    PageResult,
+    PageSetAside,
+    Readings,
+    Reason,
+    ScannedPage,
+    Transform,
+)
+
+STORE_NAME: Final = "run.sqlite"
+
+#: Marks the file as ours ("SCGR"), so that another program's SQLite file is never migrated.
+APPLICATION_ID: Final = 0x53434752
+
+#: Statements that lead from each schema version to the next; version n is reached after the first n steps. Steps that were
+#: released never change: a new one is added at the end.
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
+    (
+        """
+        CREATE TABLE run (
+            key TEXT PRIMARY KEY,
+            value TEXT NOT NULL
+        )
+        """,
+        """
+        CREATE TABLE scans (
+            id INTEGER PRIMARY KEY,
+            sha256 TEXT NOT NULL UNIQUE,
+            name TEXT NOT NULL UNIQUE,
+            path TEXT NOT NULL,
+            position INTEGER NOT NULL UNIQUE,
+            page_count INTEGER CHECK (page_count > 0),
+            outcome TEXT CHECK (outcome = 'set_aside'),
+            reason TEXT,
+            detail TEXT,
+            CHECK (outcome IS NULL OR page_count IS NULL),
+            CHECK ((outcome IS NULL) = (reason IS NULL))
+        )
+        """,
+        """
+        CREATE TABLE pages (
+            scan INTEGER NOT NULL REFERENCES scans (id),
+            scan_page INTEGER NOT NULL CHECK (scan_page >= 1),
+            state TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'done')),
+            outcome TEXT CHECK (outcome IN ('read', 'set_aside')),
+            reason TEXT,
+            detail TEXT,
+            image_sha256 TEXT,
+            page INTEGER,
+            copy TEXT,
+            page_source TEXT,
+            rotation INTEGER,
+            residual_mm REAL,
+            dpi REAL,
+            transform TEXT,
+            readings BLOB,
+            PRIMARY KEY (scan, scan_page),
+            CHECK ((state = 'done') = (outcome IS NOT NULL)),
+            CHECK (outcome IS NOT 'read' OR (transform IS NOT NULL AND readings IS NOT NULL)),
+            CHECK (outcome IS NOT 'set_aside' OR reason IS NOT NULL)
+        )
+        """,
+        "CREATE INDEX pages_pending ON pages (scan, scan_page) WHERE state = 'pending'",
+    ),
+)
+
+_DISK_TROUBLE: Final = frozenset(
+    {
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PERM,
+    }
+)
+_NOT_A_STORE: Final = frozenset({sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT})
+
+
+@dataclass(frozen=True, slots=True)
+class ScanOnDisk:
+    """A scan file as found: the name that the user knows it by, where it lies, and what is in it."""
+
+    name: str
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """A file whose content the run already has under another name."""
+
+    name: str
+    known_as: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """A scan that the run knows."""
+
+    id: int
+    name: str
+    path: Path
+    sha256: str
+    page_count: int | None  #: None until it was opened
+
+
+class Store:
+    """The SQLite file of one run. One process writes at a time; see `lock.RunLock`.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder; it must exist. The store is made there if there is none, and brought to the newest schema.
+
+    Raises
+    ------
+    UsageError
+        If the file there was made by a newer scangrade, is damaged, or is not a run store.
+    OutputError
+        If the file cannot be opened or written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / STORE_NAME
+        with self._explained():
+            self._db = sqlite3.connect(self.path, isolation_level=None)
+            try:
+                self._db.execute("PRAGMA foreign_keys = ON")
+                self._migrate()
+                self._db.execute("PRAGMA journal_mode = WAL")
+                self._db.execute("PRAGMA synchronous = FULL")
+            except BaseException:
+                self._db.close()
+                raise
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; the write-ahead log is folded into it."""
+        self._db.close()
+
+    # ----------------------------------------------------------------- facts about the run
+
+    def facts(self) -> dict[str, str]:
+        """What is recorded about the run as a whole: versions, definitions, thresholds."""
+        return dict(self._db.execute("SELECT key, value FROM run ORDER BY key"))
+
+    def record(self, facts: Mapping[str, str]) -> None:
+        """Record facts about the run, each in the place of an earlier one with its key."""
+        with self._transaction() as db:
+            db.executemany(
+                "INSERT INTO run (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                sorted(facts.items()),
+            )
+
+    def forget(self, keys: Sequence[str]) -> None:
+        """Take facts out again, such as those on a roster that is not used any more."""
+        with self._transaction() as db:
+            db.executemany("DELETE FROM run WHERE key = ?", [(key,) for key in keys])
+
+    # ----------------------------------------------------------------- scans
+
+    def register(self, files: Sequence[ScanOnDisk]) -> tuple[Repeat, ...]:
+        """Take scans in, in this order and all at once; a content that the run has already adds nothing.
+
+        A known scan keeps its first name and place; only where it lies now is noted. A new scan whose name is taken by another
+        content becomes "name (2)", so that a name always tells one scan.
+
+        Returns
+        -------
+        tuple of Repeat
+            Files that repeat a content under another name.
+        """
+        repeats = []
+        with self._transaction() as db:
+            for file in files:
+                known = db.execute("SELECT id, name FROM scans WHERE sha256 = ?", (file.sha256,)).fetchone()
+                if known is None:
+                    db.execute(
+                        "INSERT INTO scans (sha256, name, path, position)"
+                        " VALUES (?, ?, ?, (SELECT coalesce(max(position) + 1, 0) FROM scans))",
+                        (file.sha256, self._free_name(file.name), str(file.path)),
+                    )
+                    continue
+                scan_id, name = known
+                db.execute("UPDATE scans SET path = ? WHERE id = ?", (str(file.path), scan_id))
+                if name != file.name:
+                    repeats.append(Repeat(file.name, name))
+        return tuple(repeats)
+
+    def _free_name(self, wanted: str) -> str:
+        name, number = wanted, 1
+        while self._db.execute("SELECT 1 FROM scans WHERE name = ?", (name,)).fetchone():
+            number += 1
+            name = f"{wanted} ({number})"
+        return name
+
+    def scans(self) -> tuple[Scan, ...]:
+        """All scans, in the order in which they came in."""
+        return self._scans("")
+
+    def unfinished(self) -> tuple[Scan, ...]:
+        """Scans that were not opened yet, or of which pages are pending."""
+        return self._scans(
+            "WHERE (page_count IS NULL AND outcome IS NULL)"
+            " OR EXISTS (SELECT 1 FROM pages WHERE pages.scan = scans.id AND state = 'pending')"
+        )
+
+    def unopened(self) -> tuple[Scan, ...]:
+        """Scans of which it is not known yet how many pages they have."""
+        return self._scans("WHERE page_count IS NULL AND outcome IS NULL")
+
+    def _scans(self, where: str) -> tuple[Scan, ...]:
+        rows = self._db.execute(f"SELECT id, name, path, sha256, page_count FROM scans {where} ORDER BY position")
+        return tuple(Scan(one, name, Path(path), sha256, count) for one, name, path, sha256, count in rows)
+
+    def save_opened(self, scan: int, opened: int | PageSetAside) -> None:
+        """Store how many pages a scan has, each pending from now on; or why the whole file is set aside."""
+        with self._transaction() as db:
+            if isinstance(opened, PageSetAside):
+                db.execute(
+                    "UPDATE scans SET outcome = ?, reason = ?, detail = ? WHERE id = ?",
+                    (Outcome.SET_ASIDE, opened.reason, opened.detail, scan),
+                )
+            else:
+                db.execute("UPDATE scans SET page_count = ? WHERE id = ?", (opened, scan))
+                db.executemany(
+                    "INSERT INTO pages (scan, scan_page) VALUES (?, ?)", [(scan, number) for number in range(1, opened + 1)]
+                )
+
+    # ----------------------------------------------------------------- pages
+
+    def pending(self) -> tuple[tuple[Scan, tuple[int, ...]], ...]:
+        """Pages that are still to be read, by scan in order; pages are counted from 1."""
+        waiting: dict[int, list[int]] = {}
+        for scan, number in self._db.execute("SELECT scan, scan_page FROM pages WHERE state = 'pending' ORDER BY scan_page"):
+            waiting.setdefault(scan, []).append(number)
+        return tuple((scan, tuple(waiting[scan.id])) for scan in self.scans() if scan.id in waiting)
+
+    def save_pages(self, scan: int, results: Mapping[int, PageResult]) -> None:
+        """Store the results of pages of one scan, by page number, in one transaction."""
+        rows = [(*_as_row(result), scan, number) for number, result in results.items()]
+        with self._transaction() as db:
+            done = db.executemany(
+                "UPDATE pages SET state = 'done', outcome = ?, reason = ?, detail = ?, image_sha256 = ?, page = ?, copy = ?,"
+                " page_source = ?, rotation = ?, residual_mm = ?, dpi = ?, transform = ?, readings = ?"
+                " WHERE scan = ? AND scan_page = ? AND state = 'pending'",
+                rows,
+            )
+            if done.rowcount != len(rows):
+                raise AssertionError(f"{len(rows)} results for {done.rowcount} pending pages of scan {scan}")
+
+    def pages(self) -> tuple[ScannedPage, ...]:
+        """Every page that was read or set aside, in the order of scans and their pages, repeated images set aside.
+
+        A file that was set aside as a whole is one entry with page number 0.
+        """
+        width = len(json.loads(self.facts().get("features", "[]")))
+        pages = [
+            ScannedPage(PageRef(name, 0, position), PageSetAside(Reason(reason), detail))
+            for name, position, reason, detail in self._db.execute(
+                "SELECT name, position, reason, detail FROM scans WHERE outcome IS NOT NULL"
+            )
+        ]
+        for name, position, number, *row in self._db.execute(
+            "SELECT name, position, scan_page, pages.outcome, pages.reason, pages.detail, image_sha256, page, copy,"
+            " page_source, rotation, residual_mm, dpi, transform, readings"
+            " FROM pages JOIN scans ON scans.id = pages.scan WHERE state = 'done'"
+        ):
+            pages.append(ScannedPage(PageRef(name, number, position), _from_row(row, width)))
+        pages.sort(key=lambda page: (page.ref.scan_order, page.ref.scan_page))
+        return set_repeats_aside(pages)
+
+    def has_results(self) -> bool:
+        """Whether any page was read, or set aside, already."""
+        return self._db.execute("SELECT 1 FROM pages WHERE state = 'done' LIMIT 1").fetchone() is not None
+
+    def page_count(self) -> int:
+        """How many pages went in, as far as it is known; a file that was set aside as a whole counts as one."""
+        (count,) = self._db.execute("SELECT coalesce(sum(page_count), 0) + count(outcome) FROM scans").fetchone()
+        return int(count)
+
+    # ----------------------------------------------------------------- the file itself
+
+    def _migrate(self) -> None:
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        (application,) = self._db.execute("PRAGMA application_id").fetchone()
+        (tables,) = self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if tables and application != APPLICATION_ID:
+            raise UsageError(f"{self.path}: this SQLite file was not made by scangrade. Choose another folder with `--out`.")
+        if version > len(MIGRATIONS):
+            raise UsageError(
+                f"{self.path}: made by a newer scangrade (schema {version}, this one knows up to {len(MIGRATIONS)})."
+                " Update scangrade, or choose another folder with `--out`."
+            )
+        for number, statements in enumerate(MIGRATIONS[version:], start=version + 1):
+            with self._transaction() as db:
+                for statement in statements:
+                    db.execute(statement)
+                db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                db.execute(f"PRAGMA user_version = {number}")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._explained():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn SQLite's errors that a person can do something about into ours."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the kind; the rest says more about it
+            if code in _DISK_TROUBLE:
+                raise OutputError(
+                    f"{self.path}: cannot be written: {error}. Check the folder's rights and the free space."
+                ) from error
+            if code in _NOT_A_STORE:
+                raise UsageError(
+                    f"{self.path}: damaged, or not a run store: {error}."
+                    " Choose another folder with `--out`, or restore the file."
+                ) from error
+            raise
+
+
+def set_repeats_aside(pages: Sequence[ScannedPage]) -> tuple[ScannedPage, ...]:
+    """Set aside every image that was read before in the given order; the first one counts.
+
+    Only images that were read count as read before: two pages with nothing on them may be equal to the last pixel.
+    """
+    first: dict[str, PageRef] = {}
+    kept = []
+    for page in pages:
+        result = page.result
+        if isinstance(result, PageRead):
+            seen = first.setdefault(result.image_sha256, page.ref)
+            if seen is not page.ref:
+                detail = f"the same image as {seen.scan}, page {seen.scan_page}"
+                aside = PageSetAside(Reason.DUPLICATE, detail, result.image_sha256, result.copy, result.page)
+                kept.append(ScannedPage(page.ref, aside))
+                continue
+        kept.append(page)
+    return tuple(kept)
+
+
+def _as_row(result: PageResult) -> tuple[object, ...]:
+    if isinstance(result, PageSetAside):
+        empty = (None,) * 6
+        return (Outcome.SET_ASIDE, result.reason, result.detail, result.image_sha256, result.page, result.copy, *empty)
+    return (
+        Outcome.READ,
+        None,
+        None,
+        result.image_sha256,
+        result.page,
+        result.copy,
+        result.page_source,
+        result.rotation,
+        result.residual_mm,
+        result.dpi,
+        json.dumps(result.transform.matrix),
+        np.ascontiguousarray(result.readings.values, dtype="<f4").tobytes(),
+    )
+
+
+def _from_row(row: Sequence[object], width: int) -> PageResult:
+    outcome, reason, detail, image_sha256, page, copy, page_source, rotation, residual_mm, dpi, transform, readings = row
+    if outcome == Outcome.SET_ASIDE:
+        return PageSetAside(Reason(str(reason)), str(detail), str(image_sha256), str(copy), _int(page))
+    assert isinstance(transform, str) and isinstance(readings, bytes)
+    values = np.frombuffer(readings, dtype="<f4").astype(np.float32, copy=False).reshape(-1, width)
+    return PageRead(
+        image_sha256=str(image_sha256),
+        page=_int(page),
+        copy=str(copy),
+        page_source=str(page_source),
+        rotation=_int(rotation),
+        residual_mm=_float(residual_mm),
+        dpi=_float(dpi),
+        transform=Transform(tuple(json.loads(transform))),
+        readings=Readings(values),
+    )
+
+
+def _int(value: object) -> int:
+    assert isinstance(value, int)
+    return value
+
+
+def _float(value: object) -> float:
+    assert isinstance(value, float)
+    return value

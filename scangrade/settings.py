@@ -1,0 +1,478 @@
+"""Every threshold and limit: its unit, its value, why it is so, and where the evidence is.
+
+Grouped by the stage that takes it; each group is a frozen record so that a stage gets its numbers as one argument, and a run can
+record them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RasteriseLimits:
+    """What a page image may be."""
+
+    max_pixels: int = 120_000_000
+    """A4 in colour at 600 dpi has 35 million pixels, A3 at 800 dpi 118 million; more is a mistake or an attack."""
+
+    render_dpi: float = 200.0
+    """Resolution at which a page that is not one plain scanned image is rendered: enough for boxes of 2 mm."""
+
+    render_pixels: int = 1754
+    """Longer side up to which a small page is rendered finer than that, if its images are: A4 at 150 dpi. Some programs store
+    pages of 72 dpi as if they were stamps."""
+
+    render_seconds: int = 60
+    """A page of 600 dpi with masks renders in 2 s; one that takes this long was made to."""
+
+    least_gray_dpi: float = 150.0
+    """Grey images are reduced while decoding, but not below this: boxes and 0.6 mm code modules read as well as at 300 dpi
+    (5,400 boxes, 60 codes), and 75 dpi loses codes."""
+
+    least_bilevel_dpi: float = 200.0
+    """The same for one bit per pixel, whose averages are coarser grey: 3 x 3 pixels of 600 dpi give ten shades."""
+
+    least_page_share: float = 0.9
+    """Share of a PDF page's area that its one image must cover to be taken out instead of rendered."""
+
+    least_page_mm: float = 50.0
+    greatest_page_mm: float = 900.0
+    """Longer side of a sheet (A8 to A1). Image files that claim another size claim a resolution made up by software, commonly 72."""
+
+
+RASTERISE = RasteriseLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationLimits:
+    """How a form may lie on a scanned page, and when its registration is believed."""
+
+    least_scale: float = 0.5
+    """Of the scale at which the page would fill the image: a small sheet on a large glass (an A5 exam on an A4 scan is 0.7)."""
+
+    greatest_scale: float = 1.15
+    """Of the same: print enlarged by 3 %, and a scan that cuts the page's margins off."""
+
+    ink_share_of_black: float = 0.38
+    """Darkness, as a share of the page's black, from which pixels are ink when looking for marks: a rule of 0.28 mm is blurred to
+    half the black at 150 dpi."""
+
+    least_aspect: float = 0.7
+    """Short over long side of a mark's bounding box; a dirty fiducial with a tail of a fifth of its size still passes."""
+
+    least_solid_fill: float = 0.55
+    """Area of a filled mark over its bounding box: 0.785 for a disc, 0.65 for a square turned by 15 degrees, less with ragged edges."""
+
+    most_candidates: int = 80
+    """Components kept per kind of mark, outermost first: bounds the work on a page full of dots."""
+
+    least_fiducials: int = 2
+    """Marks that propose a placement; with two only, the printed boxes must confirm it."""
+
+    most_pairs: int = 10
+    """Pairs of marks that propose placements, the longest first: six for the usual four marks."""
+
+    most_hypotheses: int = 40
+    """Proposals per pair that are looked at, the best supported first."""
+
+    most_per_rotation: int = 3
+    """Proposals per rotation that are looked at closely: the best supported one may rest on a stray dot."""
+
+    least_streak_share: float = 1.6
+    """Length of a straight line, in sizes of the largest mark at the largest scale, that cannot be part of a mark."""
+
+    vote_mm: float = 16.0
+    """Distance at which a candidate supports a proposed similarity: a page stretched by a tenth in one direction."""
+
+    least_size_ratio: float = 0.72
+    greatest_size_ratio: float = 1.4
+    """Size of a candidate over the mark's at the proposed scale: toner spread, thresholds and 15 degrees of tilt."""
+
+    greatest_tilt_deg: float = 20.0
+    """Beyond any sheet feeder; sheets laid on a glass by hand were seen at 17 degrees."""
+
+    search_mm: tuple[float, ...] = (3.0, 1.0)
+    """Radius in which a mark is looked for around its predicted place, first with the rough, then with the refined placement."""
+
+    template_margin_mm: float = 0.8
+    """White paper around a mark that its ideal picture includes."""
+
+    least_correlation: float = 0.6
+    """Of a mark with its ideal picture; thin corners at 75 dpi reach 0.65, text and dirt stay below 0.5."""
+
+    affine_miss_mm: float = 2.5
+    """Farthest that a mark may lie from where the other marks put it by an affine map; a page photographed askew reaches 2."""
+
+    greatest_stretch: float = 1.13
+    """Ratio of the two scales of a placement that four marks agree on: renderings saved with another aspect reach a tenth."""
+
+    greatest_stretch_of_three: float = 1.05
+    """The same where only three marks were found, which agree on anything: feeding stretches by 2 %, prints fitted to paper by 3 %."""
+
+    def greatest_line_fill(self, line_share: float) -> float:
+        """Most ink over bounding box of a mark made of lines that are this share of its size wide, with toner spread and tilt."""
+        return min(0.9, 0.25 + 3.2 * line_share)
+
+
+REGISTRATION = RegistrationLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class FrameLimits:
+    """How the printed frames of boxes are looked for."""
+
+    search_mm: float = 1.8
+    """Radius of the search: feed distortion reaches 1 mm in the middle of a page, a form printed from another version 1.7 mm."""
+
+    pitch_share: float = 0.42
+    """Of the distance to the nearest other box, that a frame may be off: under half, so that it cannot be taken for the next one."""
+
+    least_search_mm: float = 0.5
+    """Radius of the search even where boxes touch: what a placement by fiducials leaves on an office scan."""
+
+    outside_mm: float = 0.55
+    """Width of the band outside a frame that should be paper: labels are seldom nearer."""
+
+    inside_mm: float = 0.5
+    """Width of the band inside a frame that should be paper unless there is a mark."""
+
+    gap_mm: float = 0.1
+    """Left out between frame and bands: the scanner's blur."""
+
+    outside_weight: float = 0.65
+    """Share of the outer band in a frame's contrast; the rest is the inner band, which a mark may fill."""
+
+    sharp_mm: float = 0.45
+    """Distance from a frame's best place at which its score must have dropped."""
+
+    least_score: float = 0.09
+    """Of a frame that counts as seen: thin gray frames reach 0.11, bare paper stays below 0.05."""
+
+    clear_share: float = 0.75
+    """Score, as a share of the page's usual, of a frame that is believed even where its neighbours suggest another place: boxes set
+    in running text stand elsewhere in every version of a form."""
+
+    insets_mm: tuple[float, ...] = (0.0, 0.2, 0.4)
+    inset_gain: float = 1.15
+    most_for_inset: int = 12
+    """How far inside its layout place a frame may be printed (thick rules grow inwards), by how much that must better the score,
+    and on how many boxes it is tried."""
+
+    least_sharpness: float = 0.045
+    """Drop of the score around the best place: text and scribble give broad tops."""
+
+    neighbour_mm: float = 0.8
+    """Farthest that a frame may lie from where its neighbours suggest: drift between printed versions differs by field."""
+
+    drift_scale_mm: float = 0.3
+    """Distance at which a frame loses half its say in the page's common drift."""
+
+    least_for_drift: int = 6
+    """Frames needed before a drift over the page is fitted; fewer give their median."""
+
+    neighbours: int = 7
+    """Nearest frames whose median corrects the common drift."""
+
+    least_contrast: float = 0.3
+    """Least contrast of print to paper that is believed: a page without any print must not have its noise stretched to black."""
+
+
+FRAMES = FrameLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class WorkLimits:
+    """How the reading of pages is dealt out to worker processes."""
+
+    chunk_pages: int = 8
+    """Pages of one task: few enough that a kill or a crash costs little, and one transaction of the store for half a second of
+    reading, so that putting it to disk (5 to 20 ms) is not felt."""
+
+    waiting_per_worker: int = 4
+    """Tasks under way or queued per worker: no worker waits for the next, and what lies in memory stays bounded however many pages
+    come in."""
+
+    pages_per_opening: int = 200
+    """Pages after which a worker opens its file anew: pdfium keeps about 0.44 MB for every page it has touched, 88 MB for these."""
+
+
+WORK = WorkLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureSettings:
+    """How the inside of a box is sampled."""
+
+    pixels_per_mm: float = 7.0
+    """Resolution of the sampled patches: 178 dpi, the finest that the usual scans really hold."""
+
+    inset_mm: float = 0.35
+    """Margin inside the frame that is left out: blur of the frame at 150 dpi, and an error of registration of 0.15 mm."""
+
+    inset_share: float = 0.12
+    """The same as a share of the box, for boxes smaller than 3 mm."""
+
+    outside_mm: float = 1.2
+    """Width of the band around a frame in which overflow, arrows and circles are measured."""
+
+    gap_mm: float = 0.35
+    """Left out between the frame and that band."""
+
+    floor_quantile: float = 0.4
+    """Of the darkness around a box, what counts as bare paper there: labels and neighbours fill less than half of it."""
+
+    most_floor: float = 0.08
+    """Most darkness that is taken for shadow: more is ink or a stain."""
+
+    cell_ink: float = 0.12
+    """Mean darkness from which a ninth of a box counts as holding ink: a light pencil line through it."""
+
+
+MEASURE = MeasureSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceLimits:
+    """How a scan is matched with the blank form's print."""
+
+    pixels_per_mm: float = 4.0
+    """Resolution at which print is described: 100 dpi, at which letters are still letters."""
+
+    points: int = 2500
+    """Distinctive points per page: 1,500 lost one page in sixty in a comparison of methods, 4,000 cost four times as much."""
+
+    corner_threshold: int = 15
+    """Gray levels by which a corner must stand out: photocopies are faint."""
+
+    greatest_distance: float = 64.0
+    """Bits of 256 in which two descriptions of the same point differ at most."""
+
+    least_points: int = 30
+    """Points that must agree; chance agreements on an unrelated page stay below 12."""
+
+    rough_px: float = 8.0
+    """Reach of the first, robust similarity in scan pixels: it ignores perspective and stretch."""
+
+    fine_mm: tuple[float, ...] = (2.5, 1.0, 0.6)
+    """Reach within which points join the homography, step by step."""
+
+
+REFERENCE = ReferenceLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class ConstellationLimits:
+    """When the pattern of a page's boxes alone is believed to place it."""
+
+    least_boxes: int = 12
+    """Fewer boxes make patterns that text imitates."""
+
+    aspect_tolerance: float = 0.3
+    size_tolerance: float = 0.12
+    """Deviation of a component's shape and size from a box': print, threshold, and a few degrees of tilt."""
+
+    most_scales: int = 3
+    most_shifts: int = 6
+    most_voters: int = 150
+    """Bounds on the work: scales and shifts tried, and boxes that vote."""
+
+    vote_mm: float = 2.0
+    """Side of the cells in which votes for a shift are counted."""
+
+    reach_mm: tuple[float, ...] = (2.5, 1.8, 1.2, 0.8, 0.8)
+    """Distance within which a component stands for a box, fit by fit."""
+
+    same_mm: float = 2.0
+    """Placements nearer than this are the same."""
+
+    least_share: float = 0.6
+    """Of the boxes, that must lie on a component: marks and handwriting hide the others."""
+
+    least_lead: float = 3.0
+    lead_share: float = 0.02
+    """Boxes, and share of them, by which the best placement must lead: a grid shifted by a row loses one row."""
+
+
+CONSTELLATION = ConstellationLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class PageLimits:
+    """When a page is believed to be what it seems."""
+
+    most_pixels_per_mm: float = 8.5
+    """Pages of higher resolution are reduced to this (216 dpi): no box is read better at 300 dpi, and all cost twice the time."""
+
+    least_support: float = 0.4
+    """Share of a page's framed boxes that must be seen where the placement puts them. Right placements of the real scans at hand
+    have 0.5 to 1.0, the same turned upside down 0.0 to 0.28."""
+
+    least_support_of_blank: float = 0.9
+    """Share of a page's boxes that a blank form must show, to be believed about what they look like empty."""
+
+    least_boxes: int = 4
+    """Framed boxes that a page must have for its support to tell anything."""
+
+    rival_share: float = 0.85
+    """Likeness, as a share of the best candidate's, from which another page or placement is a rival that boxes cannot rule out. A
+    column of boxes found upside down on another page reached 0.5, pages with the same boxes 0.97 to 1."""
+
+    sure_fiducials: int = 4
+    sure_residual_mm: float = 0.4
+    """Marks, and their residual, that are believed without seeing the frames of boxes, if the page code confirms the place."""
+
+    greatest_residual_mm: float = 1.0
+    """Ninetieth percentile of the distance between frames and their smooth placement, beyond which nothing is believed."""
+
+    blank_ink_share: float = 0.002
+    """Share of dark pixels below which a page without marks is blank: dust and holes; one line of handwriting has more."""
+
+    code_margin_mm: float = 3.0
+    """Added around the page code's region: errors of a placement by two marks."""
+
+    bit_dark: float = 0.6
+    bit_clear: float = 0.3
+    """Ink above and below which a page code's bit is 1 and 0; between them it is not known."""
+
+    most_unknown_bits: int = 2
+    """Bits that may be unknown if the others name a single page."""
+
+
+PAGE = PageLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutLimits:
+    """From when on a layout's author is warned that pages may not register."""
+
+    min_fiducials: int = 3
+    """Fiducials on a page without a blank reference: three points make an affine transform, and one more may be covered."""
+
+    min_spread_mm: float = 20.0
+    """Least distance of a page's fiducials from the line through the two farthest apart: below it, a tilt across that line is hardly
+    seen (an error of 0.2 mm at 20 mm is one of 2.5 mm at the other end of A4)."""
+
+
+LAYOUT = LayoutLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class DecideSettings:
+    """Where "certainly empty" ends and "certainly marked" begins. Ink is excess over an empty box, 0 to 1."""
+
+    empty_below: float = 0.02
+    """Ink of a box without print that is certainly empty: of 4,799 empty boxes of real exam scans all but 9 read below 0.015."""
+
+    peak_of_dot: float = 0.7
+    """Darkness of the darkest twentieth of a box from which it is not empty however little ink it holds: a dot, a pen tip."""
+
+    marked_share_of_pen: float = 0.4
+    """A mark has at least this share of the ink that the writer usually leaves."""
+
+    marked_least: float = 0.07
+    marked_most: float = 0.15
+    """Bounds of that: thin crosses of a ballpoint hold 0.19 and more, a light pencil's line 0.08."""
+
+    marked_without_frame: float = 0.4
+    """Ink that is a mark although the box' frame was not found: only a fill hides a frame."""
+
+    strong_share_of_pen: float = 0.35
+    """Marks paler than this share of the writer's usual one may be erased."""
+
+    usual_pen: float = 0.35
+    """Ink of a usual mark, for a booklet with too few marks to tell."""
+
+    evident_ink: float = 0.1
+    least_marks: int = 4
+    """Ink, and number, of marks from which a writer's pen is learned."""
+
+    full_dark: float = 0.93
+    full_cell: float = 0.7
+    """Share of dark pixels, and darkness of the emptiest ninth as a share of the pen's, of a box that is completely filled."""
+
+    cross_dark: float = 0.78
+    """Share of dark pixels beyond which a cross may be meant as a fill: felt-tip crosses reach 0.75."""
+
+    fill_dark: float = 0.35
+    """Share of dark pixels below which a mark is no fill: on forms where only fills count."""
+
+    least_alike: int = 4
+    """Boxes with the same print inside, needed to learn from them alone what it looks like empty."""
+
+    empty_quantile: float = 0.2
+    """Of their ink, what counts as empty: most digits and letters of a grid are not marked."""
+
+    least_for_print: int = 8
+    least_print: float = 0.04
+    print_tightness: float = 0.06
+    """Boxes, their ink, and the spread of it, that show print where the layout says nothing of any."""
+
+    print_tolerance: float = 0.12
+    """Ink by which one letter may exceed the usual letter: an 8 or a W has 0.1 more than a 1 or an I."""
+
+    most_print: float = 0.45
+    """Ink that print inside a box can have; shaded boxes with a letter reach 0.37."""
+
+    weakest_print: float = 0.6
+    strongest_print: float = 1.7
+    """Bounds of a page's print strength against the blank form's: photocopies of photocopies."""
+
+    print_spread: float = 0.15
+    """Uncertainty of print's ink as a share of it: toner, sharpness, and letters cut by the measured area."""
+
+    least_print_doubt: float = 0.03
+    """Uncertainty of the ink of print that was seen too seldom to know it."""
+
+    most_doubt: float = 0.25
+    """Greatest uncertainty of an empty box' ink: whatever is printed, a box that is nearly all black is marked."""
+
+    coarse_pixels_per_mm: float = 3.2
+    """Resolution (81 dpi) below which frames of 0.3 mm cannot be seen, and boxes are judged without."""
+
+
+DECIDE = DecideSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class PageCodeReading:
+    """How hard a page code is tried to be read."""
+
+    least_contrast: int = 40
+    """Grey levels between the darkest and the lightest pixel of the window, below which nothing is printed there: faint print
+    has 80, paper alone 25."""
+
+    enlargements: tuple[int, ...] = (2, 3)
+    """Modules of 0.4 mm are 1.6 pixels wide at 100 dpi, too few for a decoder that samples; enlarged smoothly they read."""
+
+    smoothing_px: float = 0.6
+    """Blur, in pixels of the scan, against the salt and pepper of one-bit scans: a third of a module at 100 dpi."""
+
+
+PAGE_CODE_READING = PageCodeReading()
+
+
+@dataclass(frozen=True, slots=True)
+class IdentifyLimits:
+    """Which students are offered for a number that is not certain."""
+
+    most_candidates: int = 3
+    """Students named in a flag: more are searched for by name."""
+
+    farthest: int = 3
+    """Columns in which an offered student's number may differ. Among 1,000 random numbers of 8 digits one lies this near to another
+    number by chance in one search of three, within two columns in one of fifty: farther ones would only mislead."""
+
+
+IDENTIFY = IdentifyLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreLimits:
+    """How far scoring looks into what open boxes can still become."""
+
+    most_open_boxes: int = 12
+    """Open boxes of one question up to which every outcome is scored (4,096 of them); beyond it the question's whole range counts."""
+
+
+SCORE = ScoreLimits()

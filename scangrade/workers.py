@@ -1,0 +1,130 @@
+"""Worker processes that a bad page cannot bring down with it.
+
+The decoders of scanned images are native code; a broken file may crash one, and the operating system may kill a process that
+needs too much memory. `concurrent.futures` then gives up the whole pool. Here such a crash costs only the task that caused it:
+everything that was under way is done again piece by piece in processes of its own, and a piece that crashes once more is
+reported as `Crash`.
+
+Processes are spawned, not forked: forking a process that has threads (as OpenCV's) may hang the child.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import connection
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """A process died twice while it did this task."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Crew(Generic[T, R]):
+    """How tasks are done.
+
+    All three functions must be picklable: defined at the top level of a module, or a `functools.partial` of one.
+    """
+
+    do: Callable[[T], R]  #: does a task; what it raises ends the whole work
+    split: Callable[[T], tuple[T, ...]]  #: cuts a task into the pieces that a crash is to cost at most
+    prepare: Callable[[], None]  #: called once in every process before its first task
+    workers: int  #: processes; 1 does everything in this process, where a crash takes all of it
+    waiting: int  #: tasks under way or queued at a time, at least `workers`
+
+
+def work_through(tasks: deque[T], crew: Crew[T, R]) -> Generator[tuple[T, R | Crash], None, None]:
+    """Do all tasks; give each with its result as it is finished, in no particular order.
+
+    Tasks are taken from the left as there is room, and more may be appended while results are taken: what one task finds can
+    so become further tasks. After a crash a task comes back in the pieces that `Crew.split` makes of it.
+    """
+    if crew.workers == 1:
+        crew.prepare()
+        while tasks:
+            task = tasks.popleft()
+            yield task, crew.do(task)
+        return
+    while tasks:
+        suspects: list[T] = []
+        yield from _together(tasks, crew, suspects)
+        if suspects:
+            yield from _one_by_one([piece for suspect in suspects for piece in crew.split(suspect)], crew)
+
+
+def _together(tasks: deque[T], crew: Crew[T, R], suspects: list[T]) -> Generator[tuple[T, R | Crash], None, None]:
+    """Work in one pool until all is done, or until it breaks; `suspects` then holds what was under way."""
+    under_way: dict[Future[R], T] = {}
+    pool = _pool(crew, crew.workers)
+    try:
+        while under_way or (tasks and not suspects):
+            while tasks and not suspects and len(under_way) < crew.waiting:
+                task = tasks.popleft()
+                try:
+                    under_way[pool.submit(crew.do, task)] = task
+                except BrokenProcessPool:
+                    suspects.append(task)
+            for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+                task = under_way.pop(future)
+                if isinstance(future.exception(), BrokenProcessPool):
+                    suspects.append(task)
+                else:
+                    yield task, future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _one_by_one(pieces: Iterable[T], crew: Crew[T, R]) -> Generator[tuple[T, R | Crash], None, None]:
+    """Do pieces in a single process, with a new one after each crash."""
+    pool = _pool(crew, 1)
+    try:
+        for piece in pieces:
+            try:
+                result: R | Crash = pool.submit(crew.do, piece).result()
+            except BrokenProcessPool:
+                pool.shutdown()
+                pool = _pool(crew, 1)
+                result = Crash("the process that read it crashed, and crashed again on a second try")
+            yield piece, result
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _pool(crew: Crew[T, R], workers: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(
+        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start, initargs=(crew.prepare,)
+    )
+
+
+def _start(prepare: Callable[[], None]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent is the one that answers it
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    # One process per core is the parallelism; threads inside it would only contend.
+    os.environ["OMP_THREAD_LIMIT"] = "1"
+    os.environ["OMP_NUM_THREADS"] = "1"
+    import cv2  # noqa: PLC0415 - the parent does not need it
+
+    cv2.setNumThreads(1)
+    prepare()
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent was killed: a worker would wait for its next task for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)

@@ -1,0 +1,1 @@
+"""Benchmarks: how well and how fast real and made scans are read."""

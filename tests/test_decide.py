@@ -1,0 +1,195 @@
+"""Verdicts from numbers alone: readings are made from the answer."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from scangrade.answers.decide import decide
+from scangrade.model import (
+    FEATURES,
+    Booklet,
+    Box,
+    Convention,
+    Field,
+    FieldKind,
+    Layout,
+    LayoutPage,
+    PageRead,
+    PageRef,
+    Readings,
+    ScannedPage,
+    Transform,
+    Verdict,
+)
+from scangrade.settings import DECIDE
+
+EMPTY = {"ink": 0.0, "core": 0.0, "dark": 0.0, "faint": 0.0, "peak": 0.02, "least_cell": 0.0, "cells": 0.0}
+CROSS = {"ink": 0.3, "core": 0.4, "dark": 0.3, "faint": 0.4, "peak": 0.95, "least_cell": 0.05, "cells": 0.8}
+FULL = {"ink": 0.97, "core": 0.99, "dark": 0.99, "faint": 1.0, "peak": 1.0, "least_cell": 0.9, "cells": 1.0}
+PENCIL = {"ink": 0.11, "core": 0.15, "dark": 0.01, "faint": 0.3, "peak": 0.4, "least_cell": 0.02, "cells": 0.6}
+GHOST = {"ink": 0.05, "core": 0.05, "dark": 0.0, "faint": 0.06, "peak": 0.2, "least_cell": 0.02, "cells": 0.1}
+SEEN = {"diagonal": 0.0, "outside": 0.0, "frame": 0.6, "dx_mm": 0.0, "dy_mm": 0.0, "seen": 1.0, "contrast": 1.0, "scale": 6.0}
+
+
+def a_layout(
+    convention: Convention = Convention.ANY,
+    *,
+    questions: int = 4,
+    options: str = "ABCD",
+    printed: bool = False,
+    many: bool = True,
+) -> Layout:
+    fields = tuple(
+        Field(
+            id=str(q),
+            kind=FieldKind.CHOICE,
+            page=1,
+            question=str(q),
+            many=many,
+            boxes=tuple(
+                Box(str(q), value, 1, 20 + 8 * k, 20 + 8 * q, 4, 4, 0.3, printed=value if printed else "")
+                for k, value in enumerate(options)
+            ),
+        )
+        for q in range(1, questions + 1)
+    )
+    return Layout("form", "Form", convention, (LayoutPage(1, 210, 297, ()),), fields)
+
+
+def a_page(layout: Layout, marks: dict[str, dict[str, float]], *, sha: str = "a", print_ink: float = 0.0) -> ScannedPage:
+    rows = []
+    for box in layout.boxes(1):
+        seen = {**EMPTY, **SEEN, "blank_ink": np.nan, "blank_dark": np.nan, "blank_core": np.nan, **marks.get(box.key, {})}
+        seen["ink"] = print_ink + seen["ink"] * (1 - print_ink)
+        rows.append([seen[name] for name in FEATURES])
+    readings = Readings(np.array(rows, dtype=np.float32))
+    identity = Transform((6, 0, 0, 0, 6, 0, 0, 0, 1))
+    read = PageRead(sha, 1, "1", "code", 0, 0.05, 150, identity, readings)
+    return ScannedPage(PageRef("scan.pdf", 1, 0), read)
+
+
+def verdicts(layout: Layout, marks: dict[str, dict[str, float]], **how: float) -> dict[str, Verdict]:
+    booklet = Booklet("1", {1: a_page(layout, marks, **how)})  # type: ignore[arg-type]
+    answers = decide([booklet], layout, thresholds=DECIDE)["1"]
+    return {f"{one.field}/{one.box}": one.verdict for answer in answers for one in answer.verdicts}
+
+
+def test_a_blank_sheet_stays_blank() -> None:
+    seen = verdicts(a_layout(), {})
+    assert set(seen.values()) == {Verdict.EMPTY}
+
+
+def test_a_blank_sheet_with_letters_printed_in_its_boxes_stays_blank() -> None:
+    seen = verdicts(a_layout(printed=True), {}, print_ink=0.2)
+    assert set(seen.values()) == {Verdict.EMPTY}
+
+
+def test_a_mark_over_print_is_seen() -> None:
+    seen = verdicts(a_layout(printed=True, questions=6), {"1/A": FULL, "2/B": CROSS}, print_ink=0.2)
+    assert {key for key, verdict in seen.items() if verdict is Verdict.MARKED} == {"1/A", "2/B"}
+    assert sum(verdict is Verdict.EMPTY for verdict in seen.values()) == 22
+
+
+@pytest.mark.parametrize(
+    ("convention", "mark", "verdict"),
+    [
+        (Convention.ANY, CROSS, Verdict.MARKED),
+        (Convention.ANY, FULL, Verdict.MARKED),
+        (Convention.CROSS, CROSS, Verdict.MARKED),
+        (Convention.CROSS, FULL, Verdict.UNDONE),
+        (Convention.FILL, CROSS, Verdict.UNSURE),
+        (Convention.FILL, FULL, Verdict.MARKED),
+        (Convention.FILL_WINS, CROSS, Verdict.MARKED),
+        (Convention.FILL_WINS, FULL, Verdict.MARKED),
+    ],
+)
+def test_the_same_picture_means_what_the_form_says(convention: Convention, mark: dict[str, float], verdict: Verdict) -> None:
+    assert verdicts(a_layout(convention), {"1/A": mark})["1/A"] is verdict
+
+
+def test_a_mark_between_cross_and_fill_is_a_persons_on_a_form_where_they_differ() -> None:
+    nearly = {**FULL, "dark": 0.83, "least_cell": 0.5, "ink": 0.85}
+    assert verdicts(a_layout(Convention.CROSS), {"1/A": nearly})["1/A"] is Verdict.UNSURE
+
+
+def test_a_cross_beside_a_fill_is_a_persons_where_fills_win() -> None:
+    seen = verdicts(a_layout(Convention.FILL_WINS), {"1/A": FULL, "1/C": CROSS})
+    assert seen["1/A"] is Verdict.MARKED
+    assert seen["1/C"] is Verdict.UNSURE
+
+
+def test_a_question_with_every_box_filled_is_doubted_as_a_whole() -> None:
+    layout = a_layout(Convention.FILL_WINS)
+    booklet = Booklet("1", {1: a_page(layout, {f"2/{value}": FULL for value in "ABCD"})})
+    answers = {one.field: one for one in decide([booklet], layout, thresholds=DECIDE)["1"]}
+    assert "every box" in answers["2"].doubt
+    assert answers["2"].open == frozenset("ABCD")
+    assert answers["1"].doubt == ""
+
+
+def test_light_pencil_is_a_mark_in_a_booklet_of_light_pencil_and_doubtful_among_ink() -> None:
+    answers = {f"{q}/{'ABCD'[q % 4]}" for q in range(1, 9)}
+    pencil = verdicts(a_layout(questions=8), dict.fromkeys(answers, PENCIL))
+    assert {key for key, verdict in pencil.items() if verdict is Verdict.MARKED} == answers
+    mixed = verdicts(a_layout(questions=8), {**dict.fromkeys(answers, FULL), "8/A": PENCIL})
+    assert mixed["8/A"] is Verdict.UNSURE
+
+
+def test_a_letter_that_every_empty_box_seems_to_hold_is_print_even_if_the_layout_does_not_say_so() -> None:
+    letters = dict(zip("ABCD", (0.17, 0.19, 0.15, 0.18), strict=True))
+    layout = a_layout(questions=10)
+    shown = {box.key: {"ink": letters[box.value], "peak": 0.95} for box in layout.boxes(1)}
+    assert set(verdicts(layout, shown).values()) == {Verdict.EMPTY}
+    assert verdicts(layout, {**shown, "3/B": FULL})["3/B"] is Verdict.MARKED
+
+
+def test_an_answer_that_everybody_gave_is_not_taken_for_print() -> None:
+    layout = a_layout(questions=10)
+    seen = verdicts(layout, {f"{q}/A": CROSS for q in range(1, 11)})
+    assert Verdict.EMPTY not in {seen[f"{q}/A"] for q in range(1, 11)}
+
+
+def test_a_ghost_is_never_decided() -> None:
+    assert verdicts(a_layout(), {"1/A": FULL, "1/B": GHOST})["1/B"] is Verdict.UNSURE
+
+
+def test_a_dot_is_never_decided_empty() -> None:
+    dot = {**EMPTY, "ink": 0.015, "peak": 0.9}
+    assert verdicts(a_layout(), {"1/A": dot})["1/A"] is Verdict.UNSURE
+
+
+def test_a_box_whose_frame_was_not_found_is_not_decided_unless_it_is_full() -> None:
+    seen = verdicts(a_layout(), {"1/A": {"seen": 0.0}, "1/B": {**CROSS, "seen": 0.0}, "1/C": {**FULL, "seen": 0.0}})
+    assert (seen["1/A"], seen["1/B"], seen["1/C"]) == (Verdict.UNSURE, Verdict.UNSURE, Verdict.MARKED)
+
+
+def test_a_box_outside_the_image_is_a_persons() -> None:
+    gone = dict.fromkeys(FEATURES, np.nan)
+    assert verdicts(a_layout(), {"1/A": gone})["1/A"] is Verdict.UNSURE
+
+
+def test_two_images_of_a_page_that_differ_leave_the_difference_to_a_person() -> None:
+    layout = a_layout()
+    first, second = a_page(layout, {"1/A": CROSS}), a_page(layout, {"1/A": CROSS, "2/B": CROSS}, sha="b")
+    booklet = Booklet("1", {1: first}, duplicates=(second,))
+    answers = decide([booklet], layout, thresholds=DECIDE)["1"]
+    seen = {f"{one.field}/{one.box}": one.verdict for answer in answers for one in answer.verdicts}
+    assert seen["1/A"] is Verdict.MARKED
+    assert seen["2/B"] is Verdict.UNSURE
+    assert sum(verdict is Verdict.EMPTY for verdict in seen.values()) == 14
+
+
+def test_probability_grows_with_ink_and_is_even_in_the_middle_of_doubt() -> None:
+    layout = a_layout()
+    inks = np.linspace(0.0, 0.6, 30)
+    marked = []
+    for ink in inks:
+        booklet = Booklet("1", {1: a_page(layout, {"1/A": {**CROSS, "ink": float(ink), "peak": 0.5}})})
+        one = decide([booklet], layout, thresholds=DECIDE)["1"][0].verdicts[0]
+        marked.append(1 - one.probability if one.verdict is Verdict.EMPTY else one.probability)
+    assert all(later >= earlier for earlier, later in pairwise(marked))
+    assert marked[0] < 0.01
+    assert marked[-1] > 0.99

@@ -1,0 +1,296 @@
+"""The run store and what surrounds it: the lock, the files written whole, the intake of scans."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scangrade.errors import OutputError, UsageError
+from scangrade.model import PageRead, PageRef, PageResult, PageSetAside, Readings, Reason, ScannedPage, Transform
+from scangrade.run.files import Table, as_csv, write_whole
+from scangrade.run.intake import content_sha256, find_scans, identify_files, natural_key
+from scangrade.run.lock import RunLock
+from scangrade.run.store import MIGRATIONS, STORE_NAME, Repeat, ScanOnDisk, Store, set_repeats_aside
+
+SUFFIXES = (".pdf", ".png")
+
+
+def read(image: str, page: int = 1, boxes: int = 2) -> PageRead:
+    values = np.linspace(0, 1, boxes * 3, dtype=np.float32).reshape(boxes, 3)
+    values[-1:] = np.nan
+    matrix = (5.9, 0.0, 1 / 3, 0.0, 5.9, 0.25, 0.0, 0.0, 1.0)
+    return PageRead(image, page, "7", "code", 180, 0.07, 150.2, Transform(matrix), Readings(values))
+
+
+def on_disk(name: str, content: str | None = None) -> ScanOnDisk:
+    return ScanOnDisk(name, Path("/scans") / name, content or f"sha of {name}")
+
+
+def same(one: PageResult, other: PageResult) -> bool:
+    if not isinstance(one, PageRead) or not isinstance(other, PageRead):
+        return one == other
+    scalars = all(getattr(one, name) == getattr(other, name) for name in PageRead.__slots__ if name != "readings")
+    return scalars and np.array_equal(one.readings.values, other.readings.values, equal_nan=True)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store(tmp_path) as made:
+        made.record({"features": '["a", "b", "c"]'})
+        yield made
+
+
+def test_results_come_back_as_they_went_in(store: Store, tmp_path: Path) -> None:
+    results: dict[int, PageResult] = {
+        1: read("one"),
+        2: PageSetAside(Reason.FOREIGN, "another exam", "two", "12", 4),
+        3: read("three", boxes=0),
+    }
+    store.register([on_disk("a.pdf")])
+    store.save_opened(1, 3)
+    store.save_pages(1, {3: results[3]})
+    store.save_pages(1, {number: results[number] for number in (1, 2)})
+    store.close()
+    with Store(tmp_path) as again:
+        pages = again.pages()
+    assert [page.ref for page in pages] == [PageRef("a.pdf", number, 0) for number in (1, 2, 3)]
+    assert all(same(page.result, results[page.ref.scan_page]) for page in pages)
+    first = pages[0].result
+    assert isinstance(first, PageRead) and first.readings.values.dtype == np.float32
+
+
+def test_a_page_is_pending_until_its_result_is_stored(store: Store) -> None:
+    store.register([on_disk("a.pdf"), on_disk("b.pdf")])
+    assert [scan.name for scan in store.unopened()] == ["a.pdf", "b.pdf"]
+    store.save_opened(1, 3)
+    store.save_opened(2, PageSetAside(Reason.ENCRYPTED_FILE, "locked"))
+    store.save_pages(1, {2: read("x")})
+    assert [(scan.name, pages) for scan, pages in store.pending()] == [("a.pdf", (1, 3))]
+    assert [scan.name for scan in store.unfinished()] == ["a.pdf"]
+    store.save_pages(1, {1: read("y"), 3: read("z")})
+    assert not (store.pending() or store.unfinished() or store.unopened())
+
+
+def test_a_page_is_stored_once(store: Store) -> None:
+    store.register([on_disk("a.pdf")])
+    store.save_opened(1, 2)
+    store.save_pages(1, {1: read("x")})
+    with pytest.raises(AssertionError, match="2 results for 1 pending"):
+        store.save_pages(1, {1: read("other"), 2: read("y")})
+    kept = store.pages()
+    assert len(kept) == 1  # nothing of the refused transaction is there
+    assert same(kept[0].result, read("x"))
+
+
+def test_a_file_set_aside_is_one_entry(store: Store) -> None:
+    store.register([on_disk("a.pdf")])
+    store.save_opened(1, PageSetAside(Reason.ENCRYPTED_FILE, "locked"))
+    assert store.pages() == (ScannedPage(PageRef("a.pdf", 0, 0), PageSetAside(Reason.ENCRYPTED_FILE, "locked")),)
+
+
+def test_same_content_is_nothing_new(store: Store) -> None:
+    assert store.register([on_disk("a.pdf", "X"), on_disk("copy of a.pdf", "X")]) == (Repeat("copy of a.pdf", "a.pdf"),)
+    assert store.register([on_disk("a.pdf", "X")]) == ()
+    assert [scan.name for scan in store.scans()] == ["a.pdf"]
+
+
+def test_a_name_tells_one_scan(store: Store) -> None:
+    store.register([on_disk("scan.pdf", "X"), on_disk("scan.pdf", "Y")])
+    store.register([on_disk("scan.pdf", "Z")])
+    assert [scan.name for scan in store.scans()] == ["scan.pdf", "scan.pdf (2)", "scan.pdf (3)"]
+
+
+def test_the_first_of_equal_images_counts_whatever_was_stored_first(store: Store) -> None:
+    store.register([on_disk("a.pdf"), on_disk("b.pdf")])
+    store.save_opened(2, 1)
+    store.save_opened(1, 2)
+    store.save_pages(2, {1: read("equal")})
+    store.save_pages(1, {2: read("equal"), 1: read("other")})
+    first, second, third = (page.result for page in store.pages())
+    assert isinstance(first, PageRead) and isinstance(second, PageRead)
+    assert isinstance(third, PageSetAside)
+    assert (third.reason, third.detail) == (Reason.DUPLICATE, "the same image as a.pdf, page 2")
+    assert (third.page, third.copy, third.image_sha256) == (1, "7", "equal")
+
+
+def test_pages_not_read_are_no_repeats() -> None:
+    blank = PageSetAside(Reason.BLANK, "nothing on it", "white")
+    pages = [ScannedPage(PageRef("a.pdf", number, 0), blank) for number in (1, 2)]
+    assert set_repeats_aside(pages) == tuple(pages)
+
+
+def test_a_kill_inside_a_transaction_leaves_nothing_of_it(store: Store, tmp_path: Path) -> None:
+    store.register([on_disk("a.pdf")])
+    store.close()
+    code = f"""
+import os
+from pathlib import Path
+from scangrade.run.store import Store, ScanOnDisk
+store = Store(Path({str(tmp_path)!r}))
+with store._transaction() as db:
+    db.execute("UPDATE scans SET page_count = 5")
+    db.execute("INSERT INTO pages (scan, scan_page) VALUES (1, 1)")
+    os._exit(9)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
+    with Store(tmp_path) as again:
+        assert [scan.page_count for scan in again.scans()] == [None]
+        assert again.pending() == ()
+
+
+def test_a_newer_store_is_refused(store: Store, tmp_path: Path) -> None:
+    store.close()
+    with sqlite3.connect(tmp_path / STORE_NAME) as db:
+        db.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    db.close()
+    with pytest.raises(UsageError, match=r"newer scangrade \(schema 2, this one knows up to 1\)"):
+        Store(tmp_path)
+
+
+def test_a_foreign_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / STORE_NAME) as db:
+        db.execute("CREATE TABLE notes (text)")
+    db.close()
+    before = (tmp_path / STORE_NAME).read_bytes()
+    with pytest.raises(UsageError, match="not made by scangrade"):
+        Store(tmp_path)
+    assert (tmp_path / STORE_NAME).read_bytes() == before
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / STORE_NAME).write_text("this is a text, and a long one at that " * 50)
+    with pytest.raises(UsageError, match="not a run store"):
+        Store(tmp_path)
+
+
+def test_a_store_that_cannot_be_made(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="cannot be written"):
+        Store(tmp_path / "nowhere")
+
+
+def test_the_store_guards_its_facts(store: Store, tmp_path: Path) -> None:
+    store.close()
+    with sqlite3.connect(tmp_path / STORE_NAME) as db:
+        mode = db.execute("PRAGMA journal_mode").fetchone()
+        with pytest.raises(sqlite3.IntegrityError):
+            db.execute("INSERT INTO pages (scan, scan_page, state) VALUES (1, 1, 'done')")
+    db.close()
+    assert mode == ("wal",)
+
+
+def test_facts(store: Store) -> None:
+    store.record({"a": "1", "b": "2"})
+    store.record({"a": "3"})
+    store.forget(["b", "never there"])
+    assert store.facts() == {"a": "3", "features": '["a", "b", "c"]'}
+
+
+# --------------------------------------------------------------------------- the lock
+
+
+def test_two_on_one_run_are_refused(tmp_path: Path) -> None:
+    with RunLock(tmp_path), pytest.raises(UsageError, match="another scangrade is working on this run"), RunLock(tmp_path):
+        pass
+    with RunLock(tmp_path):
+        pass
+
+
+def test_a_killed_process_leaves_no_lock(tmp_path: Path) -> None:
+    code = f"""
+import os
+from pathlib import Path
+from scangrade.run.lock import RunLock
+RunLock(Path({str(tmp_path)!r})).__enter__()
+os._exit(9)
+"""
+    subprocess.run([sys.executable, "-c", code], check=False)
+    with RunLock(tmp_path):
+        pass
+
+
+def test_a_lock_that_cannot_be_made(tmp_path: Path) -> None:
+    with pytest.raises(OutputError), RunLock(tmp_path / "nowhere"):
+        pass
+
+
+# --------------------------------------------------------------------------- files
+
+
+def test_csv_dialect() -> None:
+    table = Table("t.csv", ("name", "points"), (('Ann "A", Bo', "-1.5"), ("Zoë", "")))
+    assert as_csv(table) == b'\xef\xbb\xbfname,points\r\n"Ann ""A"", Bo",-1.5\r\nZo\xc3\xab,\r\n'
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "marks.csv"
+    write_whole(path, b"old")
+    write_whole(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert [one.name for one in tmp_path.iterdir()] == ["marks.csv"]
+
+
+def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "marks.csv").mkdir()
+    with pytest.raises(OutputError, match=r"marks\.csv: cannot be written"):
+        write_whole(tmp_path / "marks.csv", b"x")
+    assert [one.name for one in tmp_path.iterdir()] == ["marks.csv"]
+
+
+# --------------------------------------------------------------------------- intake
+
+
+def test_a_folder_is_taken_in_natural_order(tmp_path: Path) -> None:
+    for name in ("scan10.pdf", "scan2.PDF", "Room 1/b.png", "notes.txt", ".hidden.pdf", ".git/x.pdf"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    found = find_scans([tmp_path], suffixes=SUFFIXES)
+    assert [path.relative_to(tmp_path).as_posix() for path in found.scans] == ["Room 1/b.png", "scan2.PDF", "scan10.pdf"]
+    assert [path.name for path in found.ignored] == ["notes.txt"]
+
+
+def test_the_order_given_counts_and_a_file_counts_once(tmp_path: Path) -> None:
+    for name in ("a.pdf", "b.pdf"):
+        (tmp_path / name).write_text(name)
+    found = find_scans([tmp_path / "b.pdf", tmp_path], suffixes=SUFFIXES)
+    assert [path.name for path in found.scans] == ["b.pdf", "a.pdf"]
+
+
+def test_the_run_folder_is_no_scan(tmp_path: Path) -> None:
+    (tmp_path / "a.pdf").write_text("a")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "crop.png").write_text("x")
+    found = find_scans([tmp_path], suffixes=SUFFIXES, leave_out=[tmp_path / "run"])
+    assert [path.name for path in found.scans] == ["a.pdf"]
+
+
+def test_a_named_file_is_taken_whatever_its_name(tmp_path: Path) -> None:
+    (tmp_path / "scan").write_text("a")
+    assert find_scans([tmp_path / "scan"], suffixes=SUFFIXES).scans == (tmp_path / "scan",)
+
+
+def test_nothing_to_take_in(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no scan in there"):
+        find_scans([tmp_path], suffixes=SUFFIXES)
+    with pytest.raises(UsageError, match=r"a\.pdf, .*b\.pdf: no such file or folder"):
+        find_scans([tmp_path / "a.pdf", tmp_path / "b.pdf"], suffixes=SUFFIXES)
+
+
+def test_natural_order() -> None:
+    names = ["b10", "b9", "B9", "a/2", "a/10", "b09"]
+    assert sorted(names, key=lambda name: natural_key(Path(name))) == ["a/2", "a/10", "B9", "b09", "b9", "b10"]
+
+
+def test_content_is_what_tells_files_apart(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("x")
+    (tmp_path / "b").write_text("x")
+    one, other = identify_files([tmp_path / "a", tmp_path / "b"])
+    assert one.sha256 == other.sha256 == "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
+    assert one.name == (tmp_path / "a").as_posix()
+    with pytest.raises(UsageError, match="cannot be read"):
+        content_sha256(tmp_path)
