@@ -237,20 +237,30 @@ def _tally(issues: tuple[Issue, ...]) -> str:
 def _closing(summary: RunSummary) -> str:
     """What happened, in one block."""
     wait = sum(summary.flags.values())
-    of = "" if summary.students is None else f" of {_count(summary.students, 'student')} on the roster"
+    of_whom = f"{summary.matched} of them matched to a student ({summary.students} on the roster)"
     lines = [
         *(_as_line(issue) for issue in summary.warnings),
         *(f"note: {note}" for note in summary.notes),
         "",
         f"Pages     {summary.pages_in} in = {summary.pages_read} read + {summary.pages_set_aside} set aside",
-        f"Booklets  {summary.booklets}, {summary.matched} matched to a student{of}",
+        f"Booklets  {summary.booklets}, " + ("no roster to match them with" if summary.students is None else of_whom),
         f"Flags     {wait} for a person to look at" + (":" if wait else ""),
         *(f"          {count:5} {kind.value.replace('_', ' ')}" for kind, count in summary.flags.items()),
         *(f"{'Files' if index == 0 else '':10}{path}" for index, path in enumerate(summary.files)),
         "",
-        f"Next: look at {summary.run / 'flags.csv'}" if wait else f"Next: open {summary.run / 'gradebook.csv'}",
+        _next(summary),
     ]
     return "\n".join(lines)
+
+
+def _next(summary: RunSummary) -> str:
+    """What to do now."""
+    if not summary.pages_read:
+        return (
+            f"No page could be read; {summary.run / 'pages.csv'} says why. Are these scans of this form?"
+            "\nNext: scangrade layout preview LAYOUT SCAN --output boxes.png"
+        )
+    return f"Next: look at {summary.run / 'flags.csv'}" if summary.flags else f"Next: open {summary.run / 'gradebook.csv'}"
 
 
 def _count(number: int, noun: str) -> str:

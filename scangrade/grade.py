@@ -93,7 +93,8 @@ def grade(
     out : Path
         Run folder; made if need be.
     workers : int, optional
-        Processes that read pages; one per core, if not given. 1 reads in this process.
+        Processes that read pages; one per core, if not given. 0 reads in this process, for tests and debuggers: a page that crashes
+        a decoder then ends the run, where in a process of its own it is set aside.
     progress : Progress, optional
         Is told how far the reading is.
     reader : callable

@@ -320,6 +320,7 @@ FEATURES: Final = (
     "cells",  # share of the nine parts that hold ink
     "diagonal",  # darkness along the two diagonals less that beside them: high for a cross
     "outside",  # mean darkness of the band around the frame
+    "beyond",  # share of dark pixels in the band farther out: arrows, words, and strokes that reach out; labels as well
     "frame",  # contrast of the printed frame, 0 where it was not seen
     "dx_mm",  # how far from its layout place the box was found
     "dy_mm",

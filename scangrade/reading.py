@@ -102,7 +102,7 @@ def read_pending(store: Store, layout: Layout, *, workers: int, progress: Progre
     Parameters
     ----------
     workers : int
-        Processes that read, at least 1; with 1 everything happens in this process.
+        Processes that read; with 0 everything happens in this process, which a crash takes with it.
     reader : callable
         Makes the reader in each worker, from the layout.
     """

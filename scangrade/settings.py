@@ -33,6 +33,9 @@ class RasteriseLimits:
     least_bilevel_dpi: float = 200.0
     """The same for one bit per pixel, whose averages are coarser grey: 3 x 3 pixels of 600 dpi give ten shades."""
 
+    least_longer_px: int = 1500
+    """Longer side that a reduced page keeps: an A4 form printed on A5 is as fine as its pixels say, not as its sheet's dpi."""
+
     least_page_share: float = 0.9
     """Share of a PDF page's area that its one image must cover to be taken out instead of rendered."""
 
@@ -122,8 +125,8 @@ REGISTRATION = RegistrationLimits()
 class FrameLimits:
     """How the printed frames of boxes are looked for."""
 
-    search_mm: float = 1.8
-    """Radius of the search: feed distortion reaches 1 mm in the middle of a page, a form printed from another version 1.7 mm."""
+    search_mm: float = 2.1
+    """Radius of the search: feed distortion reaches 1 mm in the middle of a page, a form printed from another version 1.9 mm."""
 
     pitch_share: float = 0.42
     """Of the distance to the nearest other box, that a frame may be off: under half, so that it cannot be taken for the next one."""
@@ -218,6 +221,12 @@ class MeasureSettings:
 
     gap_mm: float = 0.35
     """Left out between the frame and that band."""
+
+    far_mm: float = 0.8
+    beyond_mm: float = 1.8
+    beyond_ink: float = 0.4
+    """Bounds of the band in which strokes that leave a box are sought, and their darkness: sloppy fills overflow by half a
+    millimetre, a stroke that means something goes on."""
 
     floor_quantile: float = 0.4
     """Of the darkness around a box, what counts as bare paper there: labels and neighbours fill less than half of it."""
@@ -320,7 +329,11 @@ class PageLimits:
 
     sure_fiducials: int = 4
     sure_residual_mm: float = 0.4
-    """Marks, and their residual, that are believed without seeing the frames of boxes, if the page code confirms the place."""
+    """Marks, and their residual, that are believed where no frames of boxes can confirm them."""
+
+    coarse_pixels_per_mm: float = 3.2
+    """Resolution (81 dpi) below which frames of 0.3 mm cannot be seen. Above it, a page whose boxes are not where the layout puts
+    them was printed from another layout, whatever its page code says."""
 
     greatest_residual_mm: float = 1.0
     """Ninetieth percentile of the distance between frames and their smooth placement, beyond which nothing is believed."""
@@ -364,15 +377,22 @@ class DecideSettings:
     empty_below: float = 0.02
     """Ink of a box without print that is certainly empty: of 4,799 empty boxes of real exam scans all but 9 read below 0.015."""
 
+    pale_below: float = 0.035
+    pale_dark: float = 0.008
+    """Ink, and share of dark pixels in it, of a box that is empty but for noise and the other side of the paper shining through."""
+
     peak_of_dot: float = 0.7
     """Darkness of the darkest twentieth of a box from which it is not empty however little ink it holds: a dot, a pen tip."""
 
     marked_share_of_pen: float = 0.4
     """A mark has at least this share of the ink that the writer usually leaves."""
 
-    marked_least: float = 0.07
-    marked_most: float = 0.15
-    """Bounds of that: thin crosses of a ballpoint hold 0.19 and more, a light pencil's line 0.08."""
+    marked_least: float = 0.045
+    marked_most: float = 0.12
+    """Bounds of that: thin crosses of a ballpoint hold 0.19 and more, a pale pencil's 0.05 to 0.1."""
+
+    empty_share_of_marked: float = 0.7
+    """What is certainly empty holds less than this share of what is certainly marked."""
 
     marked_without_frame: float = 0.4
     """Ink that is a mark although the box' frame was not found: only a fill hides a frame."""
@@ -383,16 +403,24 @@ class DecideSettings:
     usual_pen: float = 0.35
     """Ink of a usual mark, for a booklet with too few marks to tell."""
 
-    evident_ink: float = 0.1
+    evident_ink: float = 0.045
+    evident_cells: float = 0.3
     least_marks: int = 4
-    """Ink, and number, of marks from which a writer's pen is learned."""
+    """Ink, share of the box' ninths that it touches, and number of the marks from which a writer's pen is learned."""
 
-    full_dark: float = 0.93
-    full_cell: float = 0.7
+    full_dark: float = 0.88
+    full_cell: float = 0.6
     """Share of dark pixels, and darkness of the emptiest ninth as a share of the pen's, of a box that is completely filled."""
 
     cross_dark: float = 0.78
     """Share of dark pixels beyond which a cross may be meant as a fill: felt-tip crosses reach 0.75."""
+
+    thin_dark: float = 0.6
+    thin_cell: float = 0.25
+    """The same two of a mark that is a cross or a tick rather than a careless fill, one of them being less."""
+
+    beyond_share: float = 0.03
+    """Share of the band beyond a box that a stroke darkens, over the usual of the field's boxes: a pen's line through half of it."""
 
     fill_dark: float = 0.35
     """Share of dark pixels below which a mark is no fill: on forms where only fills count."""

@@ -43,7 +43,7 @@ class Crew(Generic[T, R]):
     do: Callable[[T], R]  #: does a task; what it raises ends the whole work
     split: Callable[[T], tuple[T, ...]]  #: cuts a task into the pieces that a crash is to cost at most
     prepare: Callable[[], None]  #: called once in every process before its first task
-    workers: int  #: processes; 1 does everything in this process, where a crash takes all of it
+    workers: int  #: processes; 0 does everything in this process, where a crash takes all of it
     waiting: int  #: tasks under way or queued at a time, at least `workers`
 
 
@@ -53,7 +53,7 @@ def work_through(tasks: deque[T], crew: Crew[T, R]) -> Generator[tuple[T, R | Cr
     Tasks are taken from the left as there is room, and more may be appended while results are taken: what one task finds can
     so become further tasks. After a crash a task comes back in the pieces that `Crew.split` makes of it.
     """
-    if crew.workers == 1:
+    if crew.workers == 0:
         crew.prepare()
         while tasks:
             task = tasks.popleft()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
 from pathlib import Path
 
 import numpy as np
@@ -163,14 +162,6 @@ class FakeReader:
             row[:] = [seen.get(name, 0.0) for name in FEATURES]
         transform = Transform((5.9, 0.0, 0.0, 0.0, 5.9, 0.0, 0.0, 0.0, 1.0))
         return PageRead(image, page, copy, "code", 0, 0.05, 150.0, transform, Readings(values))
-
-
-class SlowReader(FakeReader):
-    """Takes its time, so that there is time to be interrupted."""
-
-    def read(self, path: Path, page: int) -> PageResult:
-        time.sleep(0.01)
-        return super().read(path, page)
 
 
 class ReaderWithoutForm:

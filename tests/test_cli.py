@@ -61,7 +61,7 @@ def test_grade(run: Run, exam: dict[str, Path]) -> None:
     assert done.code == 0
     assert done.out == ""
     assert "Pages     4 in = 4 read + 0 set aside" in done.err
-    assert "Booklets  2, 2 matched to a student of 3 students on the roster" in done.err
+    assert "Booklets  2, 2 of them matched to a student (3 on the roster)" in done.err
     assert "Files     run/gradebook.csv\n" in done.err
     assert done.err.rstrip().endswith("Next: open run/gradebook.csv")
 
@@ -93,6 +93,28 @@ def test_wrong_use(run: Run, exam: dict[str, Path], arguments: list[str], code: 
     assert "Traceback" not in done.err
     assert done.out == ""
     assert not Path("run").exists()
+
+
+def test_grade_without_a_roster(run: Run, exam: dict[str, Path]) -> None:
+    done = run("grade", "scans", "-l", exam["layout"], "-r", exam["rubric"], "--out", "run", "--workers", 1)
+    assert "Booklets  2, no roster to match them with\n" in done.err
+
+
+def test_grade_where_no_page_can_be_read(run: Run, exam: dict[str, Path]) -> None:
+    Path("other.pdf").write_text("raise\nraise\n")
+    done = run("grade", "other.pdf", *options(exam), "--out", "run", "--workers", 1)
+    assert done.code == 3
+    assert "No page could be read; run/pages.csv says why. Are these scans of this form?" in done.err
+    assert done.err.rstrip().endswith("Next: scangrade layout preview LAYOUT SCAN --output boxes.png")
+
+
+def test_layout_and_rubric_in_each_other_s_place(run: Run, exam: dict[str, Path]) -> None:
+    done = run("check", "-l", exam["rubric"], "-r", exam["layout"])
+    assert done.code == 2
+    assert done.out.splitlines() == [
+        "error: exam/rubric.toml: this is a rubric, not a layout. Give the layout with `--layout`, and this file with `--rubric`.",
+        "error: exam/layout.toml: this is a layout, not a rubric. Give the rubric with `--rubric`, and this file with `--layout`.",
+    ]
 
 
 def test_faulty_definitions_stop_grading(run: Run, exam: dict[str, Path]) -> None:
@@ -166,7 +188,10 @@ def test_preview(run: Run, exam: dict[str, Path]) -> None:
     assert (done.code, done.out) == (2, "")
     assert "page 3: the layout has 2 pages only." in done.err
     done = run("layout", "preview", exam["layout"], "-o", "nowhere/boxes.png")
-    assert done.code == 4
+    assert (done.code, done.err.splitlines()[0]) == (
+        4,
+        "error: nowhere: no such folder. Make it first, or choose another place with `--output`.",
+    )
 
 
 def test_preview_over_what_is_no_scan_of_it(run: Run, exam: dict[str, Path]) -> None:
@@ -175,6 +200,13 @@ def test_preview_over_what_is_no_scan_of_it(run: Run, exam: dict[str, Path]) -> 
     assert done.code == 2
     assert "white.png, page 1: blank" in done.err
     assert not Path("boxes.png").exists()
+
+
+def test_demo_in_a_place_that_cannot_be_written(run: Run, exam: dict[str, Path]) -> None:
+    done = run("demo", exam["layout"] / "try")
+    assert done.code == 4
+    assert done.err.startswith("error: exam/layout.toml/try: cannot be written: ")
+    assert "Traceback" not in done.err
 
 
 @pytest.mark.slow

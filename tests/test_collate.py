@@ -101,6 +101,15 @@ def test_exactly_the_same_image_again_needs_nobody() -> None:
     assert not flags
 
 
+def test_an_image_that_was_set_aside_as_a_duplicate_is_named_and_can_change_nothing() -> None:
+    pages = [read(1, "7", at=1), read(2, "7", at=2), set_aside(Reason.DUPLICATE, at=3, copy="7", page=2)]
+    (booklet,), flags = collate(pages, form(2))
+    assert not booklet.missing
+    assert [(flag.kind, flag.ref, flag.can_change_points) for flag in flags] == [
+        (FlagKind.DUPLICATE_PAGE, pages[2].ref, False)
+    ]
+
+
 def test_page_set_aside_is_missing_in_its_booklet_until_it_is_scanned_again() -> None:
     bad = [read(1, "7", at=1), set_aside(Reason.NOT_REGISTERED, at=2, copy="7", page=2)]
     (booklet,), flags = collate(bad, form(2))
@@ -266,11 +275,11 @@ def test_blank_back_in_the_place_of_a_page_is_named() -> None:
     assert "blank" in flags[0].detail
 
 
-def test_blank_backs_and_images_that_came_before_need_nobody() -> None:
+def test_blank_backs_and_images_that_came_before_cost_nothing() -> None:
     backs = [page for number in (1, 2, 1, 2) for page in (number, Reason.BLANK)]
     found, flags = collate(stack(*backs, Reason.DUPLICATE), form(2))
     assert [len(one.pages) for one in found] == [2, 2]
-    assert not flags
+    assert not any(flag.can_change_points for flag in flags)
 
 
 def test_file_that_ends_in_the_middle_is_continued_by_the_next() -> None:

@@ -31,7 +31,17 @@ CROSS = {"ink": 0.3, "core": 0.4, "dark": 0.3, "faint": 0.4, "peak": 0.95, "leas
 FULL = {"ink": 0.97, "core": 0.99, "dark": 0.99, "faint": 1.0, "peak": 1.0, "least_cell": 0.9, "cells": 1.0}
 PENCIL = {"ink": 0.11, "core": 0.15, "dark": 0.01, "faint": 0.3, "peak": 0.4, "least_cell": 0.02, "cells": 0.6}
 GHOST = {"ink": 0.05, "core": 0.05, "dark": 0.0, "faint": 0.06, "peak": 0.2, "least_cell": 0.02, "cells": 0.1}
-SEEN = {"diagonal": 0.0, "outside": 0.0, "frame": 0.6, "dx_mm": 0.0, "dy_mm": 0.0, "seen": 1.0, "contrast": 1.0, "scale": 6.0}
+SEEN = {
+    "diagonal": 0.0,
+    "outside": 0.0,
+    "beyond": 0.0,
+    "frame": 0.6,
+    "dx_mm": 0.0,
+    "dy_mm": 0.0,
+    "seen": 1.0,
+    "contrast": 1.0,
+    "scale": 6.0,
+}
 
 
 def a_layout(
@@ -128,6 +138,25 @@ def test_a_question_with_every_box_filled_is_doubted_as_a_whole() -> None:
     assert "every box" in answers["2"].doubt
     assert answers["2"].open == frozenset("ABCD")
     assert answers["1"].doubt == ""
+
+
+@pytest.mark.parametrize(
+    ("convention", "marks"),
+    [
+        (Convention.CROSS, {"2/A": FULL, "2/C": {"beyond": 0.2}}),  # undone, and a word beside another box
+        (Convention.FILL_WINS, {"2/A": {**FULL, "beyond": 0.1}, "2/B": FULL}),  # struck out
+    ],
+)
+def test_ink_beside_the_boxes_of_a_corrected_question_is_a_persons(
+    convention: Convention, marks: dict[str, dict[str, float]]
+) -> None:
+    layout = a_layout(convention)
+    labels = {box.key: {"beyond": 0.05} for box in layout.boxes(1)}
+    merged = {key: {**labels[key], **marks.get(key, {})} for key in labels}
+    booklet = Booklet("1", {1: a_page(layout, merged)})
+    answers = {one.field: one.doubt for one in decide([booklet], layout, thresholds=DECIDE)["1"]}
+    assert answers["2"]
+    assert not answers["1"]
 
 
 def test_light_pencil_is_a_mark_in_a_booklet_of_light_pencil_and_doubtful_among_ink() -> None:

@@ -24,7 +24,7 @@ from scangrade.settings import RASTERISE, RasteriseLimits
 
 Gray = NDArray[np.uint8]
 MAX_LEVELS_JPEG = 6  # grey levels by which a JPEG of quality 95 may differ in a picture without noise
-SMALL = RasteriseLimits(least_page_mm=1.0)  # the pictures here are stamps
+SMALL = RasteriseLimits(least_longer_px=0, least_page_mm=1.0)  # the pictures here are stamps
 
 
 @pytest.fixture(scope="module")
@@ -673,6 +673,12 @@ def test_image_files_are_reduced_like_pages(tmp_path: Path, picture: Gray) -> No
         page = read(tmp_path / form)
         assert page.dpi == pytest.approx(150, rel=1e-3)
         assert np.abs(page.pixels.astype(int) - large(picture, 2)).mean() < 1
+
+
+def test_a_small_sheet_keeps_the_pixels_that_a_form_reduced_onto_it_needs(tmp_path: Path, picture: Gray) -> None:
+    stored = large(picture, 4)  # shorter than an A5 sheet at 300 dpi
+    Image.fromarray(stored).save(tmp_path / "small.png", dpi=(300, 300))
+    assert read(tmp_path / "small.png", limits=RASTERISE).pixels.shape == stored.shape
 
 
 # --------------------------------------------------------------------------- faults

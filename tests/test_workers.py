@@ -47,7 +47,7 @@ def crew(workers: int) -> Crew[Task, list[int]]:
     return Crew(doubled, singles, nothing, workers, 2 * workers)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [0, 1, 2])
 def test_everything_is_done_and_more_may_come(workers: int) -> None:
     tasks: deque[Task] = deque([(1, 2), (3,), ()])
     seen = {}
@@ -58,10 +58,11 @@ def test_everything_is_done_and_more_may_come(workers: int) -> None:
     assert seen == {(1, 2): [2, 4], (3,): [6], (): [], (30, 31): [60, 62]}
 
 
-def test_a_crash_costs_only_its_piece() -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_crash_costs_only_its_piece(workers: int) -> None:
     tasks: deque[Task] = deque([(1, 2), (12, 13, 14), (3, 4), (5, 6), (7, 8)])
     results: dict[int, int | str] = {}
-    for task, result in work_through(tasks, crew(2)):
+    for task, result in work_through(tasks, crew(workers)):
         for place, number in enumerate(task):
             results[number] = "crashed" if isinstance(result, Crash) else result[place]
     assert results == {number: 2 * number for number in (1, 2, 3, 4, 5, 6, 7, 8, 12, 14)} | {13: "crashed"}
@@ -74,7 +75,7 @@ def test_what_crashes_only_once_is_done(tmp_path: Path) -> None:
     assert sorted(done) == [((1,), [2]), ((13,), [])]
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [0, 2])
 def test_what_a_task_raises_ends_the_work(workers: int) -> None:
     tasks: deque[Task] = deque([(-1,)])
     work = work_through(tasks, crew(workers))

@@ -51,7 +51,7 @@ _WORDS: Final[Mapping[Reason, tuple[str, str]]] = {
     Reason.FAILED: ("reading the page failed twice", "Scan it again and add it, and report this fault."),
 }
 
-#: Reasons that need nobody: backs of pages are often blank, and an image that is there already adds nothing.
+#: Reasons that leave no page missing: backs of pages are often blank, and an image that is there already adds nothing.
 _HARMLESS: Final = frozenset({Reason.BLANK, Reason.DUPLICATE})
 
 
@@ -281,7 +281,12 @@ def _set_aside_flags(ordered: Sequence[ScannedPage], drafts: Mapping[str, _Draft
     flags = []
     for page in ordered:
         result = page.result
-        if not isinstance(result, PageSetAside) or result.reason in _HARMLESS:
+        if not isinstance(result, PageSetAside) or result.reason is Reason.BLANK:
+            continue
+        if result.reason is Reason.DUPLICATE:
+            seen = result.detail or _WORDS[Reason.DUPLICATE][0]
+            detail = f"{_place(page.ref)}: {seen}. Look whether it was scanned in place of another."
+            flags.append(Flag(FlagKind.DUPLICATE_PAGE, detail, result.copy, result.page, page.ref, can_change_points=False))
             continue
         booklet, number = homes.get(page.ref, ("", 0))
         if number and number in drafts[booklet].images:

@@ -52,8 +52,10 @@ class _Judged:
 
     verdict: Verdict
     probability: float
-    full: bool  #: filled completely
-    strong: bool  #: as dark as this writer's other marks
+    full: bool = False  #: filled completely
+    thin: bool = False  #: lines rather than a filled area
+    strong: bool = False  #: as dark as this writer's other marks
+    beyond: float = 0.0  #: share of the surroundings that is dark, labels included
 
 
 def decide(booklets: Sequence[Booklet], layout: Layout, *, thresholds: DecideSettings) -> Mapping[str, tuple[Answer, ...]]:
@@ -90,7 +92,7 @@ def decide(booklets: Sequence[Booklet], layout: Layout, *, thresholds: DecideSet
         for field in layout.fields:
             if not field.boxes or any(box.key not in judged for box in field.boxes):
                 continue
-            answers.append(_answer(field, judged, others, layout.convention))
+            answers.append(_answer(field, judged, others, layout.convention, thresholds))
         result[booklet.id] = tuple(answers)
     return result
 
@@ -213,7 +215,8 @@ def _pen(sheets: Sequence[_Sheet], printed: Mapping[_PrintKey, _Print], threshol
     for sheet in sheets:
         excess, doubt, _ = _excess(sheet, printed, thresholds)
         with np.errstate(invalid="ignore"):
-            evident.append(excess[excess - doubt > thresholds.evident_ink])
+            strokes = sheet.feature("cells") >= thresholds.evident_cells
+            evident.append(excess[strokes & (excess - doubt > thresholds.evident_ink)])
     marks = np.concatenate(evident) if evident else np.zeros(0)
     if len(marks) < thresholds.least_marks:
         return thresholds.usual_pen
@@ -257,8 +260,9 @@ def _judge(
     thresholds: DecideSettings,
 ) -> _Judged:
     if not np.isfinite(excess):
-        return _Judged(Verdict.UNSURE, 0.5, full=False, strong=False)
-    empty_below = thresholds.empty_below + doubt
+        return _Judged(Verdict.UNSURE, 0.5)
+    pale = not print_inside and seen["dark"] < thresholds.pale_dark
+    empty_below = (thresholds.pale_below if pale else thresholds.empty_below) + doubt
     marked_above = (
         float(np.clip(thresholds.marked_share_of_pen * pen, thresholds.marked_least, thresholds.marked_most)) + 2 * doubt
     )
@@ -271,20 +275,27 @@ def _judge(
     odds = 4.6 * np.log(max(excess, 1e-4) / middle) / width
     probability = float(1 / (1 + np.exp(-np.clip(odds, -12, 12))))
     full = seen["dark"] >= thresholds.full_dark and seen["least_cell"] >= thresholds.full_cell * seen["peak"]
-    strong = excess >= thresholds.strong_share_of_pen * pen
     dot = seen["peak"] >= thresholds.peak_of_dot and not print_inside  # print is as black as a dot
     if excess < empty_below and not lost and not dot:
-        return _Judged(Verdict.EMPTY, 1 - probability, full, strong)
-    if excess < marked_above:
-        return _Judged(Verdict.UNSURE, probability, full, strong)
-    if convention is Convention.CROSS:
-        nearly = seen["dark"] >= thresholds.cross_dark and not full
-        if nearly:
-            return _Judged(Verdict.UNSURE, 0.5, full, strong)
-        return _Judged(Verdict.UNDONE if full else Verdict.MARKED, probability, full, strong)
-    if convention is Convention.FILL and seen["dark"] < thresholds.fill_dark:
-        return _Judged(Verdict.UNSURE, probability, full, strong)
-    return _Judged(Verdict.MARKED, probability, full, strong)
+        verdict = Verdict.EMPTY
+    elif excess < marked_above:
+        verdict = Verdict.UNSURE
+    elif convention is Convention.CROSS and full:
+        verdict = Verdict.UNDONE
+    elif (convention is Convention.CROSS and seen["dark"] >= thresholds.cross_dark) or (
+        convention is Convention.FILL and seen["dark"] < thresholds.fill_dark
+    ):
+        verdict = Verdict.UNSURE
+    else:
+        verdict = Verdict.MARKED
+    return _Judged(
+        verdict,
+        1 - probability if verdict is Verdict.EMPTY else probability,
+        full=full,
+        thin=seen["dark"] < thresholds.thin_dark or seen["least_cell"] < thresholds.thin_cell * seen["peak"],
+        strong=excess >= thresholds.strong_share_of_pen * pen,
+        beyond=seen["beyond"],
+    )
 
 
 def _answer(
@@ -292,24 +303,17 @@ def _answer(
     judged: Mapping[str, _Judged],
     others: Sequence[Mapping[str, _Judged]],
     convention: Convention,
+    thresholds: DecideSettings,
 ) -> Answer:
     """The verdicts of a field after its boxes were looked at together."""
     own = [judged[box.key] for box in field.boxes]
     verdicts = [one.verdict for one in own]
-    doubt = ""
     marked = [k for k, one in enumerate(own) if one.verdict is Verdict.MARKED]
-    if convention is Convention.FILL_WINS and field.kind is FieldKind.CHOICE:
-        filled = [k for k in marked if own[k].full]
-        if filled and len(filled) < len(marked):
-            for k in marked:
-                if not own[k].full:
-                    # a fill beside a cross: the fill is the answer, unless the cross is itself nearly a fill
-                    verdicts[k] = Verdict.UNSURE
-    if field.kind is FieldKind.CHOICE and len(field.boxes) > 1:
-        if convention is not Convention.CROSS and len(marked) == len(field.boxes):
-            doubt = "every box is marked: look for an arrow or a word that says which one is meant"
-        if all(one.verdict is Verdict.UNDONE for one in own):
-            doubt = "every box is undone: look for a sign that says which one is meant after all"
+    doubt = _doubt(own, convention, thresholds) if field.kind is FieldKind.CHOICE and len(own) > 1 else ""
+    if convention is Convention.FILL_WINS and any(not own[k].thin for k in marked):
+        for k in marked:
+            if own[k].thin:  # beside a fill, the fill is the answer; how much of a fill this is a person must say
+                verdicts[k] = Verdict.UNSURE
     weak = [k for k in marked if not own[k].strong]
     if weak and len(weak) < len(marked):
         for k in weak:  # paler than the writer's other marks: perhaps erased
@@ -332,3 +336,22 @@ def _answer(
         ),
         doubt,
     )
+
+
+def _doubt(own: Sequence[_Judged], convention: Convention, thresholds: DecideSettings) -> str:
+    """Why a question as a whole is a person's: corrections that only a person can read; "" where there are none."""
+    undone = [one for one in own if one.verdict is Verdict.UNDONE]
+    if convention is not Convention.CROSS and all(one.verdict is Verdict.MARKED for one in own):
+        return "every box is marked: look for an arrow or a word that says which one is meant"
+    if len(undone) == len(own):
+        return "every box is undone: look for a sign that says which one is meant after all"
+    usual = float(np.median([one.beyond for one in own]))  # what is printed beside every box
+    outside = any(one.beyond > usual + thresholds.beyond_share for one in own)
+    if undone and outside:
+        return "a box is undone and there is ink beside the boxes: look whether one is marked anew"
+    corrects = convention is Convention.FILL_WINS and any(
+        one.full and one.beyond > usual + thresholds.beyond_share for one in own
+    )
+    if corrects:
+        return "strokes leave a filled box: look whether it is struck out or pointed at"
+    return ""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from scangrade.authoring.form import rasterise_blank
 from scangrade.definitions.layout import load_layout
-from scangrade.errors import DefinitionError, UsageError
+from scangrade.errors import DefinitionError, OutputError, UsageError
 from scangrade.geometry import MM_PER_INCH, as_matrix
 from scangrade.model import Box, Fiducial, FiducialKind, Field, FieldKind, Layout, LayoutPage, PageSetAside, Shape
 from scangrade.paper.rasterise import open_scan
@@ -84,6 +84,8 @@ def preview(layout: Path, scan: Path | None = None, *, output: Path, page: int |
         raise DefinitionError(issues)
     if output.suffix.lower() != ".png":
         raise UsageError(f"{output}: the picture is a PNG file. Give a name that ends in .png.")
+    if not output.parent.is_dir():
+        raise OutputError(f"{output.parent}: no such folder. Make it first, or choose another place with `--output`.")
     notes = [str(issue) for issue in issues]
     drawn: list[tuple[int, Picture]] = []
     for number, found in _over_form(form, page) if scan is None else _over_scan(form, scan, page):
@@ -210,7 +212,8 @@ def _draw_field(canvas: Picture, field: Field, page: int) -> None:
         name = str(field.place) if field.group else field.id
         _write(canvas, first.x_mm - first.width_mm / 2 - 1, first.y_mm + 1, name, colour, right=True, scale=0.45)
         if field.group and field.place == 1:
-            _write(canvas, first.x_mm - first.width_mm / 2, first.y_mm - first.height_mm / 2 - 3.5, field.group, colour)
+            last = boxes[-1]  # below it is free, as a rule: what a grid is for is written above it
+            _write(canvas, last.x_mm - last.width_mm / 2, last.y_mm + last.height_mm / 2 + 4.0, field.group, colour)
     if field.region is not None and field.page == page:
         region = field.region
         _draw_rectangle(canvas, region.x_mm, region.y_mm, region.width_mm, region.height_mm, colour)
@@ -263,7 +266,7 @@ def _write(
     shown = text.encode("ascii", "replace").decode()  # cv2's font has no other letters
     (width, _), _ = cv2.getTextSize(shown, font, scale, 1)
     place = (round(x * _PX_PER_MM) - (width if right else 0), round(y * _PX_PER_MM))
-    cv2.putText(canvas, shown, place, font, scale, (255, 255, 255), 3, cv2.LINE_AA)
+    cv2.putText(canvas, shown, place, font, scale, (255, 255, 255), 5, cv2.LINE_AA)
     cv2.putText(canvas, shown, place, font, scale, colour, 1, cv2.LINE_AA)
 
 

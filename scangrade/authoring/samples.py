@@ -23,7 +23,7 @@ from scangrade.authoring.simulate import PrintedForm, placed, print_form, simula
 from scangrade.authoring.truth import BatchTruth, BookletTruth
 from scangrade.definitions.layout import load_layout
 from scangrade.definitions.rubric import load_rubric
-from scangrade.errors import DefinitionError
+from scangrade.errors import DefinitionError, OutputError
 from scangrade.model import Field, FieldKind, Layout, Policy, Question, Rubric, Student
 
 
@@ -168,12 +168,23 @@ def _readme() -> str:
 
 
 def make_demo(folder: Path) -> Batch:
-    """Make the demo: layout, rubric, class list and scans of six booklets, with a few things for a person to decide."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Make the demo: layout, rubric, class list and scans of six booklets, with a few things for a person to decide.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be written.
+    """
     source = resources.files("scangrade.authoring") / "demo"
-    for name in ("layout.toml", "rubric.toml"):
-        (folder / name).write_text((source / name).read_text(encoding="utf-8"), encoding="utf-8")
-    return make_batch(folder, _DEMO, layout=folder / "layout.toml", rubric=folder / "rubric.toml")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("layout.toml", "rubric.toml"):
+            (folder / name).write_text((source / name).read_text(encoding="utf-8"), encoding="utf-8")
+        return make_batch(folder, _DEMO, layout=folder / "layout.toml", rubric=folder / "rubric.toml")
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: cannot be written: {error.strerror or error}. Choose another folder: `scangrade demo FOLDER`."
+        ) from error
 
 
 def make_batch(folder: Path, recipe: Recipe, *, layout: Path, rubric: Path) -> Batch:

@@ -355,6 +355,9 @@ def load_layout(path: Path, *, limits: LayoutLimits = LAYOUT) -> tuple[Layout | 
     if isinstance(source, Issue):
         return None, (source,)
     faults = Faults(source)
+    if "questions" in source.data and "fields" not in source.data:
+        faults.error((), "this is a rubric, not a layout.", "Give the layout with `--layout`, and this file with `--rubric`.")
+        return None, tuple(faults.issues)
     shaped = shape(LayoutFile, source, faults, schema=layout_schema(), pieces=_PIECES, stand_ins=_STAND_INS)
     if shaped.model is None:
         return None, tuple(faults.issues)

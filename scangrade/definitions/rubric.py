@@ -273,6 +273,9 @@ def load_rubric(path: Path) -> tuple[Rubric | None, tuple[Issue, ...]]:
     if isinstance(source, Issue):
         return None, (source,)
     faults = Faults(source)
+    if "fields" in source.data and "questions" not in source.data:
+        faults.error((), "this is a layout, not a rubric.", "Give the rubric with `--rubric`, and this file with `--layout`.")
+        return None, tuple(faults.issues)
     unquoted = _unquoted_ids(source, faults)
     shaped = shape(RubricFile, source.without(unquoted), faults, schema=rubric_schema(), pieces=_PIECES, stand_ins=_STAND_INS)
     if shaped.model is None:

@@ -167,6 +167,9 @@ class _Search:
                 continue
             match = np.asarray(cv2.matchTemplate(patch, kernel, cv2.TM_CCORR), np.float32)
             row, column = np.unravel_index(int(match.argmax()), match.shape)
+            if row in (0, match.shape[0] - 1) or column in (0, match.shape[1] - 1):
+                scores[k] = 0.0  # a slope that leads out of the search is no frame
+                continue
             peak = float(match[row, column])
             dx = column + parabola_top(match[row], int(column)) - reach
             dy = row + parabola_top(match[:, column], int(row)) - reach

@@ -338,5 +338,6 @@ def _confirmed(one: _Examined, limits: PageLimits) -> bool:
     by_marks = placement.found >= limits.sure_fiducials and placement.residual_mm <= limits.sure_residual_mm
     if one.framed >= limits.least_boxes:
         by_boxes = frames.support >= limits.least_support and frames.residual_mm <= limits.greatest_residual_mm
-        return by_boxes or (one.candidate.by_code and by_marks)
+        coarse = one.pixels_per_mm < limits.coarse_pixels_per_mm  # frames cannot be seen
+        return by_boxes or (one.candidate.by_code and by_marks and coarse)
     return by_marks or (one.candidate.by_code and placement.found >= 3)

@@ -74,7 +74,7 @@ def measure(
 
 
 #: The features that the pixels of a box' patch give, in order.
-_INSIDE: Final = FEATURES[: FEATURES.index("outside") + 1]
+_INSIDE: Final = FEATURES[: FEATURES.index("beyond") + 1]
 
 
 def _inside(
@@ -87,7 +87,7 @@ def _inside(
 ) -> NDArray[np.float32]:
     """The features of `_INSIDE` for boxes of one geometry."""
     q = settings.pixels_per_mm
-    border = geometry.frame_mm + settings.outside_mm
+    border = geometry.frame_mm + settings.beyond_mm
     half_mm = (geometry.width_mm / 2 + border, geometry.height_mm / 2 + border)
     patches = cut(ink, matrix, centres, half_mm, q)
     rows, columns = patches.shape[1:]
@@ -98,7 +98,8 @@ def _inside(
     x = np.broadcast_to(np.arange(-half[0], half[0] + 1) / q / (geometry.width_mm / 2 - inset), (rows, columns))
     y = np.broadcast_to((np.arange(-half[1], half[1] + 1) / q / (geometry.height_mm / 2 - inset))[:, None], (rows, columns))
     core = inside & (np.maximum(np.abs(x), np.abs(y)) <= 0.5)
-    band = distance >= geometry.frame_mm + settings.gap_mm
+    band = (distance >= geometry.frame_mm + settings.gap_mm) & (distance < geometry.frame_mm + settings.outside_mm)
+    far = distance >= geometry.frame_mm + settings.far_mm
     away = np.minimum(np.abs(x - y), np.abs(x + y))  # distance to the nearer diagonal, in half boxes
     on_diagonal, off_diagonal = inside & (away <= 0.25), inside & (away >= 0.6)
     third_x = np.clip(np.floor((x + 1) * 1.5), 0, 2)
@@ -124,6 +125,7 @@ def _inside(
             (cells > settings.cell_ink).mean(axis=1),
             mean(on_diagonal) - mean(off_diagonal),
             mean(band),
+            _share_above(patches[:, far], settings.beyond_ink),
         ]
     ).astype(np.float32)
 

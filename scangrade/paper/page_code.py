@@ -19,9 +19,7 @@ from numpy.typing import NDArray
 from scangrade.model import PageCode
 from scangrade.settings import PAGE_CODE_READING, PageCodeReading
 
-_FORMATS = zxingcpp.BarcodeFormats(
-    [zxingcpp.BarcodeFormat.DataMatrix, zxingcpp.BarcodeFormat.QRCode, zxingcpp.BarcodeFormat.Code128]
-)
+_FORMATS = (zxingcpp.BarcodeFormat.DataMatrix, zxingcpp.BarcodeFormat.QRCode, zxingcpp.BarcodeFormat.Code128)
 _PLACEHOLDER = re.compile(r"\{(exam|copy|page)\}")
 
 
@@ -60,7 +58,12 @@ def read_barcode(
         return ()
     for picture, hard in _attempts(np.ascontiguousarray(window), settings):
         found = zxingcpp.read_barcodes(
-            picture, _FORMATS, try_rotate=hard, try_downscale=hard, try_invert=False, text_mode=zxingcpp.TextMode.Plain
+            picture,
+            zxingcpp.BarcodeFormats(_FORMATS),  # made anew: one that outlives the interpreter is reported as a leak
+            try_rotate=hard,
+            try_downscale=hard,
+            try_invert=False,
+            text_mode=zxingcpp.TextMode.Plain,
         )
         texts = tuple(dict.fromkeys(one.text for one in found if one.text))
         if texts:

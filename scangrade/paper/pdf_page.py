@@ -325,7 +325,9 @@ def plain_image(page: pikepdf.Page, *, channel: str, limits: RasteriseLimits) ->
         return None
     check_size(samples.width, samples.height, limits.max_pixels)
     across_dpi, down_dpi = _resolution(drawing.matrix, samples, user_unit(page))
-    factor = page_reduction(min(across_dpi, down_dpi), bilevel=samples.bits == 1, limits=limits)
+    factor = page_reduction(
+        min(across_dpi, down_dpi), max(samples.width, samples.height), bilevel=samples.bits == 1, limits=limits
+    )
     raw = drawing.image.read_raw_bytes()
     decoded = _decode(raw, samples, factor=factor, channel=channel, most_pixels=limits.max_pixels)
     if decoded is None:

@@ -109,12 +109,15 @@ def codec_complaints() -> Iterator[Complaints]:
                     complaints.damage = line.decode(errors="replace").strip()
 
 
-def page_reduction(dpi: float | None, *, bilevel: bool, limits: RasteriseLimits) -> int:
+def page_reduction(dpi: float | None, longer_px: int, *, bilevel: bool, limits: RasteriseLimits) -> int:
     """By how much a page is reduced so that enough resolution is left: 1, 2, 4 or 8; 1 to 6 for one bit per pixel."""
     if dpi is None:
         return 1
     choices, least = ((6, 5, 4, 3, 2), limits.least_bilevel_dpi) if bilevel else ((8, 4, 2), limits.least_gray_dpi)
-    return next((factor for factor in choices if dpi / factor >= least - _DPI_SLACK), 1)
+    return next(
+        (factor for factor in choices if dpi / factor >= least - _DPI_SLACK and longer_px / factor >= limits.least_longer_px),
+        1,
+    )
 
 
 def check_size(width: int, height: int, most_pixels: int) -> None:

@@ -286,7 +286,7 @@ def _finished(pixels: Gray, claim: tuple[float, float] | None, sha256: str) -> P
 
 
 def _reduced(pixels: Gray, claim: tuple[float, float] | None, *, bilevel: bool, limits: RasteriseLimits) -> tuple[Gray, int]:
-    factor = page_reduction(min(claim) if claim else None, bilevel=bilevel, limits=limits)
+    factor = page_reduction(min(claim) if claim else None, max(pixels.shape), bilevel=bilevel, limits=limits)
     return shrink(pixels, factor), factor
 
 
@@ -370,5 +370,5 @@ class _JpegScan(_ImageScan):
     """JPEG: reduced inside the decoder, which saves most of the time."""
 
     def _pixels(self, channel: str) -> tuple[Gray, int]:
-        factor = page_reduction(min(self._claim) if self._claim else None, bilevel=False, limits=self._limits)
+        factor = page_reduction(min(self._claim) if self._claim else None, max(self._size), bilevel=False, limits=self._limits)
         return from_jpeg(self._data, factor=factor, channel=channel, exif=True), factor

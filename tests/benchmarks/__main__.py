@@ -12,13 +12,14 @@ from pathlib import Path
 
 from tests.benchmarks.accuracy import BoxResult, Tally, contact_sheet, grade_case, table
 from tests.benchmarks.corpus import Case, find_cases, load_case, load_sample
+from tests.benchmarks.gradebooks import compare_sample
 
 REPOSITORY = Path(__file__).parents[2]
 DEFAULT_CORPUS = REPOSITORY.parent / "shared" / "corpus"
 
 
 def main() -> int:
-    """Run the benchmark; 1 where a box or a page was silently read wrongly in the samples."""
+    """Run the benchmark; 1 where the samples hold a silent error, or another gradebook than the one kept."""
     options = _options()
     scratch = Path(tempfile.mkdtemp(prefix="scangrade-benchmark-"))
     samples = sorted(folder for folder in (REPOSITORY / "samples").glob("*") if (folder / "truth.json").is_file())
@@ -26,6 +27,9 @@ def main() -> int:
     if samples and not options.no_samples:
         tallies = _run("Samples", (load_sample(folder, REPOSITORY / "layouts") for folder in samples), options, scratch)
         errors = sum(one.wrong + one.misread_pages for one in tallies)
+        differences = [line for folder in samples for line in compare_sample(folder, REPOSITORY, scratch / folder.name)]
+        print("\n".join(differences) if differences else "gradebooks as kept", flush=True)
+        errors += len(differences)
     if options.corpus.is_dir():
         _run("Corpus", (load_case(folder) for folder in find_cases(options.corpus, options.only)), options, scratch)
     else:

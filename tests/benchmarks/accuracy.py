@@ -49,6 +49,7 @@ class BoxResult:
     x_mm: float
     y_mm: float
     side_mm: float
+    channel: str  #: light in which the page was looked at
 
     @property
     def wrong(self) -> bool:
@@ -169,6 +170,7 @@ def _grade_form(case: str, form: Form, layout: Layout, tally: Tally) -> Iterator
                 box.x_mm,
                 box.y_mm,
                 max(box.width_mm, box.height_mm),
+                layout.dropout,
             )
 
 
@@ -237,7 +239,7 @@ def contact_sheet(results: Sequence[BoxResult], path: Path) -> None:
     for number, one in enumerate(results[:MOST_CROPS], start=1):
         page = (one.page.scan, one.page.scan_page)
         if page not in decoded:
-            decoded = {page: _decoded(*page)}
+            decoded = {page: _decoded(*page, one.channel)}
         tiles.append(_tile(number, one, decoded[page]))
     if not tiles:
         return
@@ -247,11 +249,11 @@ def contact_sheet(results: Sequence[BoxResult], path: Path) -> None:
     cv2.imwrite(str(path), np.vstack(rows))
 
 
-def _decoded(scan: Path, scan_page: int) -> NDArray[np.uint8]:
+def _decoded(scan: Path, scan_page: int, channel: str) -> NDArray[np.uint8]:
     opened = open_scan(scan)
     if not isinstance(opened, PageSetAside):
         with opened as pages:
-            image = pages.page(scan_page - 1)
+            image = pages.page(scan_page - 1, channel=channel)
         if not isinstance(image, PageSetAside):
             return image.pixels
     raise AssertionError(f"{scan}, page {scan_page}, was read before")

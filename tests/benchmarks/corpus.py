@@ -175,6 +175,8 @@ def _booklet_layout(name: str, data: Json, pages: Sequence[Json]) -> Json:
     }
     if str(config.get("ignore_red") or "0") not in ("0", "") or "ignore-red" in str(data.get("source", "")):
         layout["dropout"] = "red"
+        if "red boxes" in str(data.get("features", "")):
+            layout["box"]["frame"] = 0  # printed in the colour that is not seen
     return layout
 
 
@@ -321,11 +323,8 @@ def _paper(folder: Path, data: Json) -> _Paper:
     if not cut_at_marks:
         across = _paper_width(width, height_like, template) / width
         return _Paper(across, across * stretch, 0.0, width * across, height_like * across)
-    true = [one.across / one.dpi * INCH_MM for one in scales if one.dpi and one.dpi >= TRUE_DPI]
-    if true:  # pixels of scan per pixel of template, over pixels of scan per mm
-        across = median(one.across_mm for one in scales if one.dpi and one.dpi >= TRUE_DPI)
-    else:
-        across = _width_within_margins(width, height_like)
+    true = [one.across_mm for one in scales if one.dpi and one.dpi >= TRUE_DPI]
+    across = median(true) if true else _width_within_margins(width, height_like)
     return _Paper(across, across * stretch, MARGIN_MM, width * across + 2 * MARGIN_MM, height_like * across + 2 * MARGIN_MM)
 
 
@@ -339,8 +338,8 @@ def _paper_width(width: float, height: float, template: Json) -> float:
         for across, down in (paper, paper[::-1]):
             if abs(width / height / (across / down) - 1) < ASPECT_TOLERANCE:
                 return across
-    bubbles = [bubble["h"] for one in template["fields"] for bubble in one["bubbles"]]
-    return min(A4_MM[0], LARGEST_BUBBLE_MM / median(bubbles) * width)
+    heights = [float(bubble["h"]) for one in template["fields"] for bubble in one["bubbles"]]
+    return min(A4_MM[0], LARGEST_BUBBLE_MM / median(heights) * width)
 
 
 def _width_within_margins(width: float, height: float) -> float:

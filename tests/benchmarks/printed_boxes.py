@@ -96,16 +96,17 @@ def measure_printed_boxes(folder: Path, data: dict[str, Any]) -> PrintedBox:
         return nothing
     ink = (1.0 - np.median(np.stack(patches), axis=0)).astype(np.float32)
     best, best_likeness = nothing, _LEAST_LIKENESS
-    for shape in ("circle", "square"):
+    shapes: tuple[Literal["circle", "square"], ...] = ("circle", "square")
+    for shape in shapes:
         for half in np.arange(0.36, 0.62, 0.02):
             for frame in (0.03, 0.05, 0.08, 0.11, 0.14):
-                outline = _outline(shape, half, frame)  # type: ignore[arg-type]
+                outline = _outline(shape, half, frame)
                 likeness = cv2.matchTemplate(_near(ink, outline), outline, cv2.TM_CCOEFF_NORMED)
                 _, greatest, _, at = cv2.minMaxLoc(likeness)
                 if greatest > best_likeness:
                     shift = [at[axis] / _SAMPLES - (likeness.shape[1 - axis] - 1) / 2 / _SAMPLES for axis in (0, 1)]
                     best_likeness = greatest
-                    best = PrintedBox(shape, float(2 * (half - frame)), frame, *shift)  # type: ignore[arg-type]
+                    best = PrintedBox(shape, float(2 * (half - frame)), frame, *shift)
     return replace(best, filled_in=_ink_inside(patches, best) > _PRINT_INK)
 
 
