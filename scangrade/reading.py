@@ -49,7 +49,6 @@ class PaperReader:
         self._path: Path | None = None
         self._scan: ScanFile | PageSetAside | None = None
         self._open_file = ExitStack()
-        self._pages_taken = 0
 
     def count(self, path: Path) -> int | PageSetAside:
         """How many pages a scan has, or why none of them can be read."""
@@ -61,19 +60,18 @@ class PaperReader:
         scan = self._opened(path)
         if isinstance(scan, PageSetAside):
             return scan
-        self._pages_taken += 1
         image = scan.page(page - 1, channel=self._dropout)
         if isinstance(image, PageSetAside):
             return image
         return read_page(image, self._form, expected_page=(page - 1) % self._pages + 1)
 
     def _opened(self, path: Path) -> ScanFile | PageSetAside:
-        if path != self._path or self._scan is None or self._pages_taken >= settings.WORK.pages_per_opening:
+        if path != self._path or self._scan is None:
             self._open_file.close()
+            self._path, self._scan = path, None
             self._scan = open_scan(path, limits=settings.RASTERISE)
             if not isinstance(self._scan, PageSetAside):
                 self._open_file.enter_context(self._scan)
-            self._path, self._pages_taken = path, 0
         return self._scan
 
 

@@ -196,9 +196,6 @@ class WorkLimits:
     """Tasks under way or queued per worker: no worker waits for the next, and what lies in memory stays bounded however many pages
     come in."""
 
-    pages_per_opening: int = 200
-    """Pages after which a worker opens its file anew: pdfium keeps about 0.44 MB for every page it has touched, 88 MB for these."""
-
 
 WORK = WorkLimits()
 
@@ -327,6 +324,10 @@ class PageLimits:
     """Likeness, as a share of the best candidate's, from which another page or placement is a rival that boxes cannot rule out. A
     column of boxes found upside down on another page reached 0.5, pages with the same boxes 0.97 to 1."""
 
+    usual_shift_mm: float = 1.5
+    """Distance by which all boxes of a page may lie aside together, at which a placement loses two thirds of its likeness: prints
+    from another version of a form lie up to 1.9 mm aside in some fields, hardly in all."""
+
     sure_fiducials: int = 4
     sure_residual_mm: float = 0.4
     """Marks, and their residual, that are believed where no frames of boxes can confirm them."""
@@ -403,6 +404,9 @@ class DecideSettings:
     usual_pen: float = 0.35
     """Ink of a usual mark, for a booklet with too few marks to tell."""
 
+    least_mark_cells: float = 0.3
+    """Share of a box' ninths that a mark touches: a dot where the pen rested touches one or two, a short tick three."""
+
     evident_ink: float = 0.045
     evident_cells: float = 0.3
     least_marks: int = 4
@@ -420,7 +424,10 @@ class DecideSettings:
     """The same two of a mark that is a cross or a tick rather than a careless fill, one of them being less."""
 
     beyond_share: float = 0.03
-    """Share of the band beyond a box that a stroke darkens, over the usual of the field's boxes: a pen's line through half of it."""
+    """Share of the band beyond a box that a stroke darkens, over what is printed there: a pen's line through half of it."""
+
+    least_for_labels: int = 4
+    """Booklets from which what is printed beside a box is learned from that box alone."""
 
     fill_dark: float = 0.35
     """Share of dark pixels below which a mark is no fill: on forms where only fills count."""

@@ -42,7 +42,12 @@ class Moment:
 def moments(pages: int) -> Iterator[Moment]:
     """Random moments of a run of so many pages, in their order."""
     draw = random.Random(7)
-    for part, lasts_s in [(0, 1.5), *((part, 0.3) for part in sorted(draw.sample(range(1, pages - 16), 4))), (pages, 0.2)]:
+    for part, lasts_s in [
+        (0, 1.0),
+        (0, 2.0),
+        *((part, 0.3) for part in sorted(draw.sample(range(1, pages - 16), 4))),
+        (pages, 0.2),
+    ]:
         yield Moment(part, "", draw.uniform(0, lasts_s), draw.random() < 0.5)
     for file in (PAGES, MARKS):
         yield Moment(pages, file, draw.uniform(0, 0.03), draw.random() < 0.5)

@@ -55,7 +55,7 @@ class _Judged:
     full: bool = False  #: filled completely
     thin: bool = False  #: lines rather than a filled area
     strong: bool = False  #: as dark as this writer's other marks
-    beyond: float = 0.0  #: share of the surroundings that is dark, labels included
+    beyond: float = 0.0  #: share of the surroundings that is dark, beyond what is printed there
 
 
 def decide(booklets: Sequence[Booklet], layout: Layout, *, thresholds: DecideSettings) -> Mapping[str, tuple[Answer, ...]]:
@@ -77,14 +77,16 @@ def decide(booklets: Sequence[Booklet], layout: Layout, *, thresholds: DecideSet
     boxes = {page.number: layout.boxes(page.number) for page in layout.pages}
     sheets = {booklet.id: [_sheet(page, boxes) for page in booklet.pages.values()] for booklet in booklets}
     spares = {booklet.id: [_sheet(page, boxes) for page in booklet.duplicates] for booklet in booklets}
-    printed = _learn_print((sheet for of_booklet in sheets.values() for sheet in of_booklet if sheet is not None), thresholds)
+    everything = [sheet for of_booklet in sheets.values() for sheet in of_booklet if sheet is not None]
+    printed = _learn_print(everything, thresholds)
+    labels = _learn_labels(everything, layout, thresholds)
     result: dict[str, tuple[Answer, ...]] = {}
     for booklet in booklets:
         own = [sheet for sheet in sheets[booklet.id] if sheet is not None]
         pen = _pen(own, printed, thresholds)
-        judged = _judge_all(own, printed, pen, layout.convention, thresholds)
+        judged = _judge_all(own, printed, labels, pen, layout.convention, thresholds)
         others = [
-            _judge_all([sheet], printed, pen, layout.convention, thresholds)
+            _judge_all([sheet], printed, labels, pen, layout.convention, thresholds)
             for sheet in spares[booklet.id]
             if sheet is not None
         ]
@@ -181,6 +183,22 @@ def _agreed(
     return learned
 
 
+def _learn_labels(sheets: Sequence[_Sheet], layout: Layout, thresholds: DecideSettings) -> dict[str, float]:
+    """Share of each box' surroundings that print darkens: what most booklets show there, or, in a small batch, the field's boxes."""
+    found: dict[str, list[float]] = {}
+    for sheet in sheets:
+        for box, beyond in zip(sheet.boxes, sheet.feature("beyond"), strict=True):
+            if np.isfinite(beyond):
+                found.setdefault(box.key, []).append(float(beyond))
+    labels = {key: float(np.median(shares)) for key, shares in found.items()}
+    if max((len(shares) for shares in found.values()), default=0) >= thresholds.least_for_labels:
+        return labels
+    for field in layout.fields:
+        usual = float(np.median([labels[box.key] for box in field.boxes if box.key in labels] or [0.0]))
+        labels |= {box.key: usual for box in field.boxes}
+    return labels
+
+
 def _print_strength(sheet: _Sheet, thresholds: DecideSettings) -> float:
     """How much more ink than the blank form this page's print has: toner and blur, the same in all its boxes."""
     blank, ink = sheet.feature("blank_ink"), sheet.feature("ink")
@@ -226,6 +244,7 @@ def _pen(sheets: Sequence[_Sheet], printed: Mapping[_PrintKey, _Print], threshol
 def _judge_all(
     sheets: Sequence[_Sheet],
     printed: Mapping[_PrintKey, _Print],
+    labels: Mapping[str, float],
     pen: float,
     convention: Convention,
     thresholds: DecideSettings,
@@ -241,6 +260,7 @@ def _judge_all(
                 {name: float(sheet.values[position, column]) for name, column in _COLUMN.items()},
                 print_inside=bool(inside[position]),
                 framed=box.frame_mm > 0 and not bool(coarse[position]),
+                label=labels.get(box.key, 0.0),
                 pen=pen,
                 convention=convention,
                 thresholds=thresholds,
@@ -255,6 +275,7 @@ def _judge(
     *,
     print_inside: bool,
     framed: bool,
+    label: float,
     pen: float,
     convention: Convention,
     thresholds: DecideSettings,
@@ -278,7 +299,7 @@ def _judge(
     dot = seen["peak"] >= thresholds.peak_of_dot and not print_inside  # print is as black as a dot
     if excess < empty_below and not lost and not dot:
         verdict = Verdict.EMPTY
-    elif excess < marked_above:
+    elif excess < marked_above or (dot and seen["cells"] < thresholds.least_mark_cells):
         verdict = Verdict.UNSURE
     elif convention is Convention.CROSS and full:
         verdict = Verdict.UNDONE
@@ -294,7 +315,7 @@ def _judge(
         full=full,
         thin=seen["dark"] < thresholds.thin_dark or seen["least_cell"] < thresholds.thin_cell * seen["peak"],
         strong=excess >= thresholds.strong_share_of_pen * pen,
-        beyond=seen["beyond"],
+        beyond=seen["beyond"] - label,
     )
 
 
@@ -345,13 +366,9 @@ def _doubt(own: Sequence[_Judged], convention: Convention, thresholds: DecideSet
         return "every box is marked: look for an arrow or a word that says which one is meant"
     if len(undone) == len(own):
         return "every box is undone: look for a sign that says which one is meant after all"
-    usual = float(np.median([one.beyond for one in own]))  # what is printed beside every box
-    outside = any(one.beyond > usual + thresholds.beyond_share for one in own)
-    if undone and outside:
+    if undone and any(one.beyond > thresholds.beyond_share for one in own):
         return "a box is undone and there is ink beside the boxes: look whether one is marked anew"
-    corrects = convention is Convention.FILL_WINS and any(
-        one.full and one.beyond > usual + thresholds.beyond_share for one in own
-    )
-    if corrects:
+    struck = any(one.full and one.beyond > thresholds.beyond_share for one in own)
+    if convention is Convention.FILL_WINS and struck:
         return "strokes leave a filled box: look whether it is struck out or pointed at"
     return ""

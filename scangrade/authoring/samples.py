@@ -161,6 +161,7 @@ def _readme() -> str:
         "programs. Names, numbers and handwriting are invented. The layout is the one of the same name in `layouts/`.\n\n"
         "- `scans/*.pdf`: what a scanner would deliver, one image per page\n"
         "- `roster.csv`: the class list; some of its students were absent\n"
+        "- `gradebook.csv`: what `scangrade grade` makes of it; a test holds it against the truth\n"
         "- `truth.json`: what is really on each page, box by box, and where the page lies on its image\n\n"
         "| folder | rubric | booklets x scanner, one file each | absent | made to go wrong | seed |\n"
         "|---|---|---|---|---|---|\n" + "\n".join(rows) + "\n"

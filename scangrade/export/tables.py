@@ -46,21 +46,13 @@ def marks_table(
             page = booklet.pages[field.page]
             whole = not asked.isdisjoint({(booklet.id, field.id), (booklet.id, field.group)})
             whole |= not doubtful.get(booklet.id, frozenset()).isdisjoint({0, field.page})
+            # made once, since this is the longest of the tables: a row for every box of the run
+            place = (safe_text(booklet.id), str(field.page), safe_text(page.ref.scan), str(page.ref.scan_page))
+            open_boxes = answer.open
             for one in answer.verdicts:
-                rows.append(
-                    (
-                        safe_text(booklet.id),
-                        str(field.page),
-                        safe_text(page.ref.scan),
-                        str(page.ref.scan_page),
-                        one.field,
-                        one.box,
-                        one.verdict.value,
-                        f"{one.probability:.4f}",
-                        _yes_no(whole or one.box in answer.open),
-                        safe_text(one.decided_by),
-                    )
-                )
+                flagged = _yes_no(whole or one.box in open_boxes)
+                judged = (one.verdict.value, f"{one.probability:.4f}", flagged, safe_text(one.decided_by))
+                rows.append((*place, one.field, one.box, *judged))
     header = ("booklet", "page", "scan", "scan_page", "field", "box", "verdict", "probability", "flagged", "decided_by")
     return Table(MARKS, header, tuple(rows))
 

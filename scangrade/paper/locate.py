@@ -258,10 +258,13 @@ class _Examined:
     frames: Frames
     pixels_per_mm: float
 
-    @property
-    def likeness(self) -> float:
-        """How well the boxes confirm the candidate: the share of frames that were seen, times how clearly."""
-        return self.frames.support * float(np.nanmedian(self.frames.score))
+    def likeness(self, limits: PageLimits) -> float:
+        """How well the boxes confirm the candidate: the share of frames seen, how clearly, and how near to their place.
+
+        Boxes that all lie two millimetres aside are likelier another page's, or this page's the other way up.
+        """
+        shift = np.linalg.norm(np.median(self.frames.offset_mm, axis=0)) / limits.usual_shift_mm
+        return self.frames.support * float(np.nanmedian(self.frames.score)) * float(np.exp(-(shift**2)))
 
     @property
     def framed(self) -> int:
@@ -297,8 +300,8 @@ def _choose(examined: Sequence[_Examined], layout: Layout, expected_page: int, l
         return Unlocated(Reason.NOT_REGISTERED, detail, copy, page)
     with_boxes = [one for one in believed if one.framed >= limits.least_boxes]
     if with_boxes:
-        top = max(one.likeness for one in with_boxes)
-        near = [one for one in with_boxes if one.likeness >= limits.rival_share * top]
+        top = max(one.likeness(limits) for one in with_boxes)
+        near = [one for one in with_boxes if one.likeness(limits) >= limits.rival_share * top]
         most = max(one.framed for one in near)
         near = [
             one for one in near if one.framed == most

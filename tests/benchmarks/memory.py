@@ -69,7 +69,7 @@ def main() -> int:
     """Run the benchmark; 1 where the memory is exceeded, a page is lost, or points differ from the truth."""
     options = _options()
     with tempfile.TemporaryDirectory(prefix="scangrade-memory-") as scratch:
-        stack = options.stack or Path(scratch) / "stack"
+        stack = options.stack.resolve() if options.stack else Path(scratch) / "stack"
         if not (stack / "truth.json").is_file():
             print(f"Making {options.booklets} booklets ...", file=sys.stderr)
             make_stack(stack, options.booklets)
