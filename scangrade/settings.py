@@ -57,6 +57,9 @@ class RegistrationLimits:
     greatest_scale: float = 1.15
     """Of the same: print enlarged by 3 %, and a scan that cuts the page's margins off."""
 
+    candidate_pixels_per_mm: float = 2.9
+    """Resolution (74 dpi) to which pages may be reduced when looking for marks; what is not found so is sought at the full one."""
+
     ink_share_of_black: float = 0.38
     """Darkness, as a share of the page's black, from which pixels are ink when looking for marks: a rule of 0.28 mm is blurred to
     half the black at 150 dpi."""

@@ -362,7 +362,8 @@ def _answer(
 def _doubt(own: Sequence[_Judged], convention: Convention, thresholds: DecideSettings) -> str:
     """Why a question as a whole is a person's: corrections that only a person can read; "" where there are none."""
     undone = [one for one in own if one.verdict is Verdict.UNDONE]
-    if convention is not Convention.CROSS and all(one.verdict is Verdict.MARKED for one in own):
+    corrected_so = convention is Convention.FILL_WINS or (convention is not Convention.CROSS and len(own) > 2)
+    if corrected_so and all(one.verdict is Verdict.MARKED for one in own):
         return "every box is marked: look for an arrow or a word that says which one is meant"
     if len(undone) == len(own):
         return "every box is undone: look for a sign that says which one is meant after all"

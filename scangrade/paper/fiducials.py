@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -89,12 +89,12 @@ def placements(ink: PageInk, page: LayoutPage, *, dpi: float | None, limits: Reg
     if len(fiducials) < limits.least_fiducials:
         return ()
     low, high = scale_range((ink.gray.shape[0], ink.gray.shape[1]), page, dpi, limits)
-    mask = ink_mask(ink, limits)
-    found = _supported(ink.gray, mask, page, (low, high), limits)
-    if max((one.found for one in found), default=0) < len(fiducials):
-        # dirt on the scanner's glass draws lines that may tie a mark to others; without those lines it stands alone again
-        cleared = _without_streaks(mask, round(limits.least_streak_share * max(one.size_mm for one in fiducials) * high))
-        found += _supported(ink.gray, cleared, page, (low, high), limits)
+    largest = max(one.size_mm for one in fiducials)
+    found: list[Placement] = []
+    for mask, factor in _masks(ink, high, round(limits.least_streak_share * largest * high), limits):
+        found += _supported(ink.gray, mask, factor, page, (low, high), limits)
+        if max((one.found for one in found), default=0) == len(fiducials):
+            break
     best: dict[int, Placement] = {}
     for one in sorted(found, key=lambda one: (-one.found, one.residual_mm)):
         best.setdefault(one.rotation, one)
@@ -103,11 +103,31 @@ def placements(ink: PageInk, page: LayoutPage, *, dpi: float | None, limits: Reg
     return tuple(one for one in best.values() if one.found >= most - 1)
 
 
+def _masks(ink: PageInk, high: float, streak_px: int, limits: RegistrationLimits) -> Iterator[tuple[Gray, int]]:
+    """Ink masks in which marks are looked for, and by how much they are reduced: each only if the one before was not enough."""
+    factor = int(high / limits.greatest_scale / limits.candidate_pixels_per_mm)
+    if factor > 1:
+        small = (ink.gray.shape[1] // factor, ink.gray.shape[0] // factor)
+        reduced = PageInk(
+            np.asarray(cv2.resize(ink.gray, small, interpolation=cv2.INTER_AREA), dtype=np.uint8),
+            np.asarray(cv2.resize(ink.paper, small, interpolation=cv2.INTER_NEAREST), dtype=np.uint8),
+            ink.contrast,
+        )
+        yield ink_mask(reduced, limits), factor
+    mask = ink_mask(ink, limits)
+    yield mask, 1
+    # dirt on the scanner's glass draws lines that may tie a mark to others; without those lines it stands alone again
+    yield _without_streaks(mask, streak_px), 1
+
+
 def _supported(
-    gray: Gray, mask: Gray, page: LayoutPage, scales: tuple[float, float], limits: RegistrationLimits
+    gray: Gray, mask: Gray, factor: int, page: LayoutPage, scales: tuple[float, float], limits: RegistrationLimits
 ) -> list[Placement]:
     """Placements that the components of an ink mask propose and that hold when looked at closely; one for each rotation."""
-    candidates = _candidates(mask, page.fiducials, *scales, limits)
+    candidates = {
+        key: _Candidates((one.centre + 0.5) * factor - 0.5, one.size * factor)
+        for key, one in _candidates(mask, page.fiducials, scales[0] / factor, scales[1] / factor, limits).items()
+    }
     found: dict[int, Placement] = {}
     for rotation, matrix in _hypotheses(page.fiducials, candidates, *scales, limits):
         if rotation in found and found[rotation].found == len(page.fiducials):

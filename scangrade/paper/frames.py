@@ -81,8 +81,9 @@ def find_frames(
         index = np.array(members)
         search = _Search(ink, matrix, geometry, float(reach[index].min()), pixels_per_mm, limits)
         some = centres[index[:: max(1, len(index) // limits.most_for_inset)]]
-        inset_mm = max(limits.insets_mm, key=lambda one: search.typical_score(some, one))
-        if search.typical_score(some, inset_mm) < limits.inset_gain * search.typical_score(some, 0.0):
+        typical = {one: search.typical_score(some, one) for one in limits.insets_mm}
+        inset_mm = max(typical, key=typical.__getitem__)
+        if typical[inset_mm] < limits.inset_gain * typical[0.0]:
             inset_mm = 0.0
         raw[index], score[index], sharp[index] = search(centres[index], inset_mm)
         inset[index] = inset_mm

@@ -246,7 +246,7 @@ def _read_bits(ink: PageInk, code: PageCode, placement: Placement, limits: PageL
 
 def _sampling(scale: float) -> float:
     """Resolution at which frames are looked for, in pixels per mm: the image's own within what frames need."""
-    return float(np.clip(scale, 4.0, 8.0))
+    return float(np.clip(scale, 4.0, 6.0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
