@@ -82,6 +82,9 @@ class RegistrationLimits:
     most_hypotheses: int = 40
     """Proposals per pair that are looked at, the best supported first."""
 
+    close_mm: float = 1.5
+    """Mean distance of the marks from a proposed similarity at which no other need be looked for."""
+
     most_per_rotation: int = 3
     """Proposals per rotation that are looked at closely: the best supported one may rest on a stray dot."""
 

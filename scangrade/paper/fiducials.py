@@ -270,6 +270,10 @@ def _hypotheses(
                 voters = np.flatnonzero(chosen[k] >= 0)
                 seen = np.array([pools[v].centre[chosen[k, v]] for v in voters])
                 best[key] = (rank, fit_affine(places[voters], seen))
+        if any(
+            -votes_of == len(fiducials) and miss <= limits.close_mm * len(fiducials) for (votes_of, miss), _ in best.values()
+        ):
+            break  # all marks agree on what this pair proposes: other pairs would only propose it again
     ordered = sorted(best.items(), key=lambda one: one[1][0])
     kept: dict[int, int] = {}
     hypotheses = []

@@ -178,14 +178,14 @@ def from_pillow(image: Image.Image, *, channel: str) -> Gray:
     with codec_complaints() as complaints:
         try:
             image.load()
-            upright = ImageOps.exif_transpose(image)
+            ImageOps.exif_transpose(image, in_place=True)  # a page of 600 dpi is too large to be copied for nothing
         except (OSError, ValueError, SyntaxError, EOFError, ArithmeticError, TypeError, KeyError, IndexError) as error:
             raise UndecodableError(f"cannot be decoded ({error})") from error
         except MemoryError as error:
             raise UndecodableError("does not fit into memory") from error
     if complaints.damage:
         raise UndecodableError(f"is damaged ({complaints.damage})")
-    return _gray(upright, channel, white_is_zero=white_is_zero)
+    return _gray(image, channel, white_is_zero=white_is_zero)
 
 
 def _white_is_zero(image: Image.Image) -> bool:
@@ -205,7 +205,7 @@ def _gray(image: Image.Image, channel: str, *, white_is_zero: bool) -> Gray:
     if image.mode == "F":
         raise UndecodableError("has floating point pixels, which no scanner writes")
     if image.mode == "1":
-        return np.asarray(image, dtype=np.uint8) * np.uint8(255)
+        return np.asarray(image.convert("L"))
     if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         see_through = image.convert("RGBA")
         paper = Image.new("RGBA", see_through.size, "white")
