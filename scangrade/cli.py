@@ -7,6 +7,8 @@ stderr for people.
 from __future__ import annotations
 
 import json
+import math
+import secrets
 import shlex
 import traceback
 from collections.abc import Callable
@@ -17,8 +19,10 @@ import click
 
 from scangrade import __version__
 from scangrade.errors import DefinitionError, ExitCode, Issue, OutputError, ScangradeError, Severity
+from scangrade.settings import AUDIT
 
 if TYPE_CHECKING:
+    from scangrade.audit import Audited, Drawn
     from scangrade.grade import RunSummary
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -172,6 +176,46 @@ def demo(folder: Path, workers: int | None) -> ExitCode:
     return ExitCode.DECIDED
 
 
+@main.command()
+@click.argument("run", type=_PATH)
+@click.option("--size", type=click.IntRange(1), help=f"Boxes to draw [default: {AUDIT.size}].")
+@click.option("--seed", type=click.IntRange(0), help="The same seed draws the same boxes [default: any].")
+@click.option("--out", "-o", type=_PATH, metavar="FOLDER", help="Where to write [default: a folder in RUN].")
+@click.option("--scans", type=_PATH, metavar="FOLDER", help="Where to look for scans that were moved.")
+@click.option("--result", type=_PATH, metavar="FILE", help="The audit.csv filled in: say what it shows.")
+@_verbose
+def audit(
+    run: Path, size: int | None, seed: int | None, out: Path | None, scans: Path | None, result: Path | None
+) -> ExitCode:
+    """Measure how often boxes were decided wrongly without a flag.
+
+    Draws some of them at random, and writes their pictures and a file to fill in; with --result, reads that file back and says
+    how many of all of them can be wrong at most. Ends with 3 if some are wrong or not filled in.
+    """
+    from scangrade.audit import draw_audit, read_audit  # noqa: PLC0415
+    from scangrade.terminal import progress_bar  # noqa: PLC0415
+
+    if result is not None:
+        if any(option is not None for option in (size, seed, out, scans)):
+            raise click.UsageError("--result reads a sample back; the other options are for drawing one.")
+        found = read_audit(run, result)
+        click.echo(_audited(found))
+        return found.exit_code
+    with progress_bar() as progress:
+        made = draw_audit(
+            run,
+            seed=secrets.randbelow(1_000_000) if seed is None else seed,
+            size=size,
+            out=out,
+            scans=scans,
+            progress=progress,
+        )
+    for path in (*made.sheets, made.table):
+        click.echo(path)
+    _say(_drawn(made, run))
+    return ExitCode.DECIDED
+
+
 @main.group()
 def layout() -> None:
     """See a layout, and what a layout file may hold."""
@@ -261,6 +305,62 @@ def _next(summary: RunSummary) -> str:
             "\nNext: scangrade layout preview LAYOUT SCAN --output boxes.png"
         )
     return f"Next: look at {summary.run / 'flags.csv'}" if summary.flags else f"Next: open {summary.run / 'gradebook.csv'}"
+
+
+def _drawn(made: Drawn, run: Path) -> str:
+    """What to do with a sample, and what it can show."""
+    sample = made.sample
+    kinds = ", ".join(f"{sample.drawn[kind]} of {count:,} {kind}" for kind, count in sample.populations.items() if count)
+    total = sum(sample.populations.values())
+    goal = f"; with --size {made.size_for_goal}, {_fewer_than(AUDIT.goal)}" if made.size_for_goal else ""
+    command = shlex.join(["scangrade", "audit", str(run), "--result", str(made.table)])
+    return "\n".join(
+        [
+            "",
+            f"Drawn     {len(sample.marks)} of {total:,} boxes decided without a flag, with seed {sample.seed}: {kinds}",
+            f"To do     look at the pictures; in {made.table.name}, column person_verdict, write same, marked, empty or undone",
+            f"Shows     should none be wrong: {_fewer_than(made.bound)} of all {total:,} are{goal}",
+            "",
+            f"Next: {command}",
+        ]
+    )
+
+
+def _audited(found: Audited) -> str:
+    """What a filled sample shows, in plain words."""
+    size, blank = len(found.sample.marks), len(found.unfilled)
+    if blank == size:
+        return f"None of the {size} boxes is filled in yet: write same, marked, empty or undone in the column person_verdict."
+    lines = [f"Checked {size - blank} of {size} boxes: {len(found.wrong) or 'none'} wrong."]
+    for one in found.wrong:
+        mark, remark = one.mark, f" ({one.remark})" if one.remark else ""
+        lines += [
+            f"  number {one.number}: booklet {mark.booklet}, page {mark.page}, field {mark.field}, box {mark.box}:"
+            f" decided {mark.verdict}, is {one.person}{remark}; {mark.scan}, page {mark.scan_page}"
+        ]
+    if blank:
+        lines += [f"  not filled in, and counted as wrong below: {', '.join(str(number) for number in found.unfilled)}"]
+    total = sum(one.population for one in found.kinds)
+    sure = f"{AUDIT.confidence * 100:g} % confidence"
+    lines += ["", f"Of all {total:,} boxes decided without a flag, {_fewer_than(found.bound)} are wrong, with {sure}."]
+    for kind in found.kinds:
+        shown, open_ones = f"of {kind.population:,} {kind.kind}:", f", {kind.unfilled} not filled in" if kind.unfilled else ""
+        checked = f"  {shown:20} {kind.wrong} of {kind.drawn} wrong{open_ones}"
+        lines += [checked + ("; these are all" if kind.drawn == kind.population else f": {_fewer_than(kind.bound)}")]
+    seldom = round(1 / (1 - AUDIT.confidence))
+    lines += [
+        "",
+        f"How to read this: if it were more, a sample this good would be drawn less than once in {seldom} times. The first line"
+        " weighs\neach kind by how many there are; each further line holds by itself. It is about the boxes of this run only.",
+    ]
+    return "\n".join(lines)
+
+
+def _fewer_than(share: float) -> str:
+    """A bound as people say it, rounded up so that it stays one."""
+    places = 1 if share >= 0.01 else 2
+    shown = math.ceil(share * 100 * 10**places - 1e-9) / 10**places
+    return f"fewer than {shown:g} in 100" if 0 < share < 1 else "none" if share <= 0 else "nobody knows how many"
 
 
 def _count(number: int, noun: str) -> str:

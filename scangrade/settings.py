@@ -413,6 +413,9 @@ class DecideSettings:
     least_mark_cells: float = 0.3
     """Share of a box' ninths that a mark touches: a dot where the pen rested touches one or two, a short tick three."""
 
+    least_pale_cells: float = 0.1
+    """Share of the ninths that a pale mark touches: print shining through from the back touches none."""
+
     evident_ink: float = 0.045
     evident_cells: float = 0.3
     least_marks: int = 4
@@ -435,8 +438,25 @@ class DecideSettings:
     least_for_labels: int = 4
     """Booklets from which what is printed beside a box is learned from that box alone."""
 
-    fill_dark: float = 0.35
-    """Share of dark pixels below which a mark is no fill: on forms where only fills count."""
+    stroke_outside: float = 0.04
+    stroke_beyond: float = 0.02
+    stroke_share: float = 0.25
+    """Ink near a filled box and farther out, and the latter as a share of the former, of strokes that leave it: fills that were
+    struck out gave 0.07 to 0.12, 0.02 to 0.11 and 0.3 to 1.1."""
+
+    spilled_outside: float = 0.15
+    spilled_share: float = 0.6
+    """Ink near a filled box from which it may just be carelessly filled, and the share that must then be farther out: careless
+    fills gave 0 to 0.3, at most 0.53 of it farther out."""
+
+    fill_cell: float = 0.2
+    """Darkness of a mark's emptiest ninth, as a share of its pen's, below which it is no fill: on forms where only fills count.
+    Half-filled boxes gave at most 0.16, careless fills at least 0.5."""
+
+    through_outside: float = 0.08
+    through_beyond: float = 0.05
+    """Ink around a box, near and farther out and over what is printed there, of a line that runs through it: arrows to another
+    question gave 0.09 to 0.12 and 0.07 to 0.09, ticks with a long tail at most 0.04 and 0.07."""
 
     least_alike: int = 4
     """Boxes with the same print inside, needed to learn from them alone what it looks like empty."""
@@ -517,3 +537,40 @@ class ScoreLimits:
 
 
 SCORE = ScoreLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class AuditSettings:
+    """How many undisputed boxes a person is shown, of which kind, and how their pictures look."""
+
+    size: int = 60
+    """Boxes of a sample, unless another number is asked for: they are looked through in five minutes."""
+
+    confidence: float = 0.95
+    """Probability with which a bound holds, whatever the truth is."""
+
+    empty_share: float = 0.5
+    """Share of the sample that is drawn from the boxes decided empty. They are nine of ten boxes of a form, and without this rule a
+    sample of 60 would hold six marks."""
+
+    least_share: float = 0.2
+    """Of the rest, the least share for marked and for undone boxes each, where there are so many: undone ones are rare."""
+
+    goal: float = 0.05
+    """Share of wrong boxes for which the sample that would show it is named beforehand."""
+
+    margin_mm: float = 5.0
+    """Surroundings shown on each side of a box: a neighbour, and strokes that reach beyond."""
+
+    outline_mm: float = 0.5
+    """How far outside of a box' frame the line around it is drawn, so that it hides nothing of the mark."""
+
+    columns: int = 4
+    rows: int = 5
+    """Boxes across and down a sheet, which is A4 in portrait at 150 dpi."""
+
+    crop_px: int = 210
+    """Side of a box' picture on the sheet: four of them and their spaces make its width."""
+
+
+AUDIT = AuditSettings()

@@ -156,6 +156,20 @@ def test_versions_by_mark_need_their_boxes() -> None:
     assert check(layout(*FIELDS, VERSION), rubric(versions=("A", "B"), version_from="mark"), None) == ()
 
 
+def test_a_key_that_all_versions_share_is_told_once() -> None:
+    keys = {"A": (frozenset("G"),), "B": (frozenset("G"),)}
+    form = layout(*FIELDS, VERSION)
+    shared = Question("1b", Policy.SINGLE, Fraction(4), keys=keys)
+    severity, text = the_issue(form, rubric(QUESTIONS[0], shared, *QUESTIONS[2:], versions=("A", "B"), version_from="mark"))
+    assert (severity, 'the key names "G"' in text) == (Severity.ERROR, True)
+    own = Question("1b", Policy.SINGLE, Fraction(4), keys=keys | {"B": (frozenset("H"),)})
+    issues = check(form, rubric(QUESTIONS[0], own, *QUESTIONS[2:], versions=("A", "B"), version_from="mark"), None)
+    assert [issue.message.split(";")[0] for issue in issues] == [
+        'the key of version A names "G"',
+        'the key of version B names "H"',
+    ]
+
+
 def test_version_boxes_of_other_versions() -> None:
     severity, text = the_issue(layout(*FIELDS, VERSION), rubric(versions=("A", "C"), version_from="mark"))
     assert (severity, "the versions are A and C, but the layout's version boxes are A and B." in text) == (

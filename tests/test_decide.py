@@ -144,7 +144,7 @@ def test_a_question_with_every_box_filled_is_doubted_as_a_whole() -> None:
     ("convention", "marks"),
     [
         (Convention.CROSS, {"2/A": FULL, "2/C": {"beyond": 0.2}}),  # undone, and a word beside another box
-        (Convention.FILL_WINS, {"2/A": {**FULL, "beyond": 0.1}, "2/B": FULL}),  # struck out
+        (Convention.FILL_WINS, {"2/A": {**FULL, "outside": 0.1, "beyond": 0.1}, "2/B": FULL}),  # struck out
     ],
 )
 def test_ink_beside_the_boxes_of_a_corrected_question_is_a_persons(
@@ -157,6 +157,35 @@ def test_ink_beside_the_boxes_of_a_corrected_question_is_a_persons(
     answers = {one.field: one.doubt for one in decide([booklet], layout, thresholds=DECIDE)["1"]}
     assert answers["2"]
     assert not answers["1"]
+
+
+def test_a_careless_fill_that_spills_over_is_an_answer() -> None:
+    layout = a_layout(Convention.FILL_WINS)
+    booklet = Booklet("1", {1: a_page(layout, {"2/A": {**FULL, "outside": 0.3, "beyond": 0.12}})})
+    answers = {one.field: one for one in decide([booklet], layout, thresholds=DECIDE)["1"]}
+    assert not answers["2"].doubt
+    assert answers["2"].marked == {"A"}
+
+
+def test_a_line_that_runs_through_a_box_to_somewhere_else_is_a_persons() -> None:
+    arrow = {**CROSS, "ink": 0.2, "outside": 0.11, "beyond": 0.08}
+    assert verdicts(a_layout(), {"1/A": arrow})["1/A"] is Verdict.UNSURE
+
+
+def test_half_a_fill_is_a_persons_where_only_fills_count_and_pale_pencil_fills_are_fills() -> None:
+    half = {**FULL, "ink": 0.6, "dark": 0.6, "least_cell": 0.05}
+    pale = {**PENCIL, "least_cell": 0.2}
+    seen = verdicts(
+        a_layout(Convention.FILL, questions=8), {"1/A": half, **{f"{q}/{'ABCD'[q % 4]}": pale for q in range(2, 9)}}
+    )
+    assert seen["1/A"] is Verdict.UNSURE
+    assert {seen[f"{q}/{'ABCD'[q % 4]}"] for q in range(2, 9)} == {Verdict.MARKED}
+
+
+def test_print_that_shines_through_is_not_decided_marked() -> None:
+    shine = {**EMPTY, "ink": 0.06, "faint": 0.1, "peak": 0.22}
+    pencil = {f"{q}/{'ABCD'[q % 4]}": PENCIL for q in range(2, 9)}
+    assert verdicts(a_layout(questions=8), {**pencil, "1/A": shine})["1/A"] is not Verdict.MARKED
 
 
 def test_light_pencil_is_a_mark_in_a_booklet_of_light_pencil_and_doubtful_among_ink() -> None:

@@ -22,7 +22,7 @@ LAYERS: list[set[str]] = [
     {"__main__"},
     {"cli"},
     {"terminal"},
-    {"grade", "authoring"},
+    {"grade", "audit", "authoring"},
     {"reading", "opening", "export"},
     {"check", "workers", "progress"},
     STAGES,

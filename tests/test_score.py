@@ -85,7 +85,7 @@ def test_unsure_marks_bound_the_points(asked: Question, marked: str, unsure: str
     assert plain((one.low, one.high, one.points)) == (low, high, Fraction(low) if low == high else None)
     assert (flag.kind, flag.booklet, flag.field, flag.page) == (FlagKind.UNSURE_MARK, "b1", "1a", 1)
     assert flag.can_change_points == (low != high)
-    assert all(f"{box} (60% marked)" in flag.detail for box in unsure)
+    assert all(f"{box} (could be either)" in flag.detail for box in unsure)
 
 
 @pytest.mark.parametrize(("asked", "low", "high"), [(ALL, 0, 4), (UVA, -4, 4), (ONE, -1, 4)])

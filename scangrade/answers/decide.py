@@ -55,7 +55,8 @@ class _Judged:
     full: bool = False  #: filled completely
     thin: bool = False  #: lines rather than a filled area
     strong: bool = False  #: as dark as this writer's other marks
-    beyond: float = 0.0  #: share of the surroundings that is dark, beyond what is printed there
+    outside: float = 0.0  #: darkness around the frame, over what is printed there
+    beyond: float = 0.0  #: share of the farther surroundings that is dark, over what is printed there
 
 
 def decide(booklets: Sequence[Booklet], layout: Layout, *, thresholds: DecideSettings) -> Mapping[str, tuple[Answer, ...]]:
@@ -183,20 +184,29 @@ def _agreed(
     return learned
 
 
-def _learn_labels(sheets: Sequence[_Sheet], layout: Layout, thresholds: DecideSettings) -> dict[str, float]:
-    """Share of each box' surroundings that print darkens: what most booklets show there, or, in a small batch, the field's boxes."""
-    found: dict[str, list[float]] = {}
+@dataclass(frozen=True, slots=True)
+class _Label:
+    """What print darkens around a box: the measures `outside` and `beyond` of the form alone."""
+
+    outside: float = 0.0
+    beyond: float = 0.0
+
+
+def _learn_labels(sheets: Sequence[_Sheet], layout: Layout, thresholds: DecideSettings) -> dict[str, _Label]:
+    """What is printed around each box: what most booklets show there, or, in a small batch, what most boxes of the field do."""
+    columns = [_COLUMN["outside"], _COLUMN["beyond"]]
+    found: dict[str, list[Values]] = {}
     for sheet in sheets:
-        for box, beyond in zip(sheet.boxes, sheet.feature("beyond"), strict=True):
-            if np.isfinite(beyond):
-                found.setdefault(box.key, []).append(float(beyond))
-    labels = {key: float(np.median(shares)) for key, shares in found.items()}
-    if max((len(shares) for shares in found.values()), default=0) >= thresholds.least_for_labels:
-        return labels
-    for field in layout.fields:
-        usual = float(np.median([labels[box.key] for box in field.boxes if box.key in labels] or [0.0]))
-        labels |= {box.key: usual for box in field.boxes}
-    return labels
+        for box, around in zip(sheet.boxes, sheet.values[:, columns], strict=True):
+            if np.isfinite(around).all():
+                found.setdefault(box.key, []).append(around)
+    usual = {key: np.median(seen, axis=0) for key, seen in found.items()}
+    if max((len(seen) for seen in found.values()), default=0) < thresholds.least_for_labels:
+        for field in layout.fields:
+            known = [usual[box.key] for box in field.boxes if box.key in usual]
+            if known:
+                usual |= {box.key: np.median(known, axis=0) for box in field.boxes}
+    return {key: _Label(float(outside), float(beyond)) for key, (outside, beyond) in usual.items()}
 
 
 def _print_strength(sheet: _Sheet, thresholds: DecideSettings) -> float:
@@ -244,7 +254,7 @@ def _pen(sheets: Sequence[_Sheet], printed: Mapping[_PrintKey, _Print], threshol
 def _judge_all(
     sheets: Sequence[_Sheet],
     printed: Mapping[_PrintKey, _Print],
-    labels: Mapping[str, float],
+    labels: Mapping[str, _Label],
     pen: float,
     convention: Convention,
     thresholds: DecideSettings,
@@ -260,7 +270,7 @@ def _judge_all(
                 {name: float(sheet.values[position, column]) for name, column in _COLUMN.items()},
                 print_inside=bool(inside[position]),
                 framed=box.frame_mm > 0 and not bool(coarse[position]),
-                label=labels.get(box.key, 0.0),
+                label=labels.get(box.key, _Label()),
                 pen=pen,
                 convention=convention,
                 thresholds=thresholds,
@@ -275,7 +285,7 @@ def _judge(
     *,
     print_inside: bool,
     framed: bool,
-    label: float,
+    label: _Label,
     pen: float,
     convention: Convention,
     thresholds: DecideSettings,
@@ -297,14 +307,18 @@ def _judge(
     probability = float(1 / (1 + np.exp(-np.clip(odds, -12, 12))))
     full = seen["dark"] >= thresholds.full_dark and seen["least_cell"] >= thresholds.full_cell * seen["peak"]
     dot = seen["peak"] >= thresholds.peak_of_dot and not print_inside  # print is as black as a dot
+    thin = seen["dark"] < thresholds.thin_dark or seen["least_cell"] < thresholds.thin_cell * seen["peak"]
+    outside, beyond = seen["outside"] - label.outside, seen["beyond"] - label.beyond
+    spot = dot and seen["cells"] < thresholds.least_mark_cells
+    through = thin and outside > thresholds.through_outside and beyond > thresholds.through_beyond
     if excess < empty_below and not lost and not dot:
         verdict = Verdict.EMPTY
-    elif excess < marked_above or (dot and seen["cells"] < thresholds.least_mark_cells):
+    elif excess < marked_above or spot or through or (pale and seen["cells"] < thresholds.least_pale_cells):
         verdict = Verdict.UNSURE
     elif convention is Convention.CROSS and full:
         verdict = Verdict.UNDONE
     elif (convention is Convention.CROSS and seen["dark"] >= thresholds.cross_dark) or (
-        convention is Convention.FILL and seen["dark"] < thresholds.fill_dark
+        convention is Convention.FILL and seen["least_cell"] < thresholds.fill_cell * seen["peak"]
     ):
         verdict = Verdict.UNSURE
     else:
@@ -313,9 +327,10 @@ def _judge(
         verdict,
         1 - probability if verdict is Verdict.EMPTY else probability,
         full=full,
-        thin=seen["dark"] < thresholds.thin_dark or seen["least_cell"] < thresholds.thin_cell * seen["peak"],
+        thin=thin,
         strong=excess >= thresholds.strong_share_of_pen * pen,
-        beyond=seen["beyond"] - label,
+        outside=outside,
+        beyond=beyond,
     )
 
 
@@ -359,6 +374,14 @@ def _answer(
     )
 
 
+def _strokes_leave(outside: float, beyond: float, thresholds: DecideSettings) -> bool:
+    """Whether strokes were drawn out of a filled box on purpose: a careless fill spills over broadly, but not far."""
+    if outside < thresholds.stroke_outside:
+        return False
+    share = thresholds.stroke_share if outside < thresholds.spilled_outside else thresholds.spilled_share
+    return beyond > max(thresholds.stroke_beyond, share * outside)
+
+
 def _doubt(own: Sequence[_Judged], convention: Convention, thresholds: DecideSettings) -> str:
     """Why a question as a whole is a person's: corrections that only a person can read; "" where there are none."""
     undone = [one for one in own if one.verdict is Verdict.UNDONE]
@@ -369,7 +392,7 @@ def _doubt(own: Sequence[_Judged], convention: Convention, thresholds: DecideSet
         return "every box is undone: look for a sign that says which one is meant after all"
     if undone and any(one.beyond > thresholds.beyond_share for one in own):
         return "a box is undone and there is ink beside the boxes: look whether one is marked anew"
-    struck = any(one.full and one.beyond > thresholds.beyond_share for one in own)
+    struck = any(one.full and _strokes_leave(one.outside, one.beyond, thresholds) for one in own)
     if convention is Convention.FILL_WINS and struck:
         return "strokes leave a filled box: look whether it is struck out or pointed at"
     return ""

@@ -38,6 +38,7 @@ class Ink:
     opacity: float = 1.0  #: 0 leaves nothing, 1 covers what is below
     grain: float = 0.1  #: share of density lost in the grain of the paper, 0 to 1
     blur_mm: float = 0.0  #: smear, of erased marks
+    sheer: bool = False  #: what is below shines through, as with a highlighter; opacity is then how strongly it colours
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +58,7 @@ class Mark:
     ink: Ink
     strokes: tuple[Stroke, ...] = ()
     shapes: tuple[FloatArray, ...] = ()  #: outlines filled with the ink, (N, 2) mm each
+    box: str = ""  #: key of the box that it was made in, "" elsewhere
 
 
 def paint(picture: Picture, marks: Iterable[Mark], *, dpi: float, rng: np.random.Generator) -> None:
@@ -94,7 +96,15 @@ def _paint_one(picture: Picture, mark: Mark, scale: float, rng: np.random.Genera
     if mark.ink.grain > 0:
         alpha *= 1.0 - mark.ink.grain * _grain_window(alpha.shape, scale, rng)
     red, green, blue = mark.ink.colour
-    if picture.ndim == 2:
+    if mark.ink.sheer:
+        shade = np.array([red, green, blue], np.float32) / 255
+        if picture.ndim == 2:
+            window[:] = np.rint(window * (1 - alpha * (1 - shade @ np.array([0.299, 0.587, 0.114], np.float32)))).astype(
+                np.uint8
+            )
+        else:
+            window[:] = np.rint(window * (1 - alpha[:, :, None] * (1 - shade))).astype(np.uint8)
+    elif picture.ndim == 2:
         colour = np.float32(0.299 * red + 0.587 * green + 0.114 * blue)
         window[:] = np.rint(window * (1 - alpha) + colour * alpha).astype(np.uint8)
     else:

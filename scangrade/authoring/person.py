@@ -8,7 +8,7 @@ convention; `UNSURE` where a fair person would have to ask.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -64,7 +64,12 @@ FELT = Ink((18, 18, 24), 0.95, 0.98, 0.04)
 FINELINER = Ink((25, 25, 30), 0.3, 0.97, 0.06)
 PENCIL_DARK = Ink((70, 70, 74), 0.6, 0.88, 0.42)
 PENCIL_LIGHT = Ink((112, 112, 116), 0.55, 0.72, 0.6)
+PENCIL_FAINT = Ink((125, 125, 128), 0.45, 0.58, 0.62)
 RED = Ink((190, 30, 40), 0.45, 0.93, 0.2)
+GREEN = Ink((30, 130, 70), 0.42, 0.93, 0.2)
+GREY = Ink((105, 105, 112), 0.5, 0.9, 0.15)
+SKY = Ink((70, 120, 210), 0.4, 0.9, 0.2)
+BROAD_FELT = Ink((40, 30, 110), 1.3, 0.97, 0.04)
 
 #: People who fill boxes.
 FILLERS: tuple[Persona, ...] = (
@@ -85,6 +90,24 @@ CROSSERS: tuple[Persona, ...] = (
     Persona("pale crosser", PENCIL_LIGHT, Style.CROSS, neatness=0.6, correction=Correction.ERASE, mistakes=0.05),
     Persona("ticker", FINELINER, Style.TICK, neatness=0.6, correction=Correction.UNDO, mistakes=0.05),
     Persona("felt crosser", FELT, Style.CROSS, neatness=0.7, correction=Correction.ARROW, mistakes=0.04, specks=0.01),
+)
+
+#: Fillers and crossers with other pens: coloured, grey, faint, broad. Not among those whom `personas_for` gives.
+ODD_FILLERS: tuple[Persona, ...] = (
+    Persona("red filler", RED, Style.FULL, neatness=0.7, correction=Correction.FLUID, mistakes=0.02),
+    Persona("green filler", GREEN, Style.SLOPPY, neatness=0.5, correction=Correction.UNDO, mistakes=0.03),
+    Persona("grey filler", GREY, Style.FULL, neatness=0.7, correction=Correction.ERASE, mistakes=0.05),
+    Persona("sky blue filler", SKY, Style.SCRIBBLE, neatness=0.5, correction=Correction.FLUID, mistakes=0.03),
+    Persona("faint pencil", PENCIL_FAINT, Style.FULL, neatness=0.6, correction=Correction.ERASE, mistakes=0.05),
+    Persona("broad felt tip", BROAD_FELT, Style.FULL, neatness=0.4, correction=Correction.ARROW, mistakes=0.02),
+)
+ODD_CROSSERS: tuple[Persona, ...] = (
+    Persona("red crosser", RED, Style.CROSS, neatness=0.7, correction=Correction.UNDO, mistakes=0.03),
+    Persona("green ticker", GREEN, Style.TICK, neatness=0.5, correction=Correction.UNDO, mistakes=0.03),
+    Persona("grey crosser", GREY, Style.CROSS, neatness=0.6, correction=Correction.ERASE, mistakes=0.05),
+    Persona("sky blue crosser", SKY, Style.CROSS, neatness=0.4, correction=Correction.FLUID, mistakes=0.03),
+    Persona("faint crosser", PENCIL_FAINT, Style.CROSS, neatness=0.6, correction=Correction.ERASE, mistakes=0.04),
+    Persona("small crosser", FINELINER, Style.CROSS, neatness=0.95, correction=Correction.UNDO, mistakes=0.03),
 )
 
 #: Whoever grades with a pen crosses credit boxes in red.
@@ -143,6 +166,7 @@ def fill_booklet(
     texts: Mapping[str, str] | None = None,
     stickers: Mapping[str, str] | None = None,
     styles: Mapping[str, Style] | None = None,
+    pages: Collection[int] | None = None,
 ) -> Filling:
     """Fill a booklet in as a person does.
 
@@ -160,6 +184,8 @@ def fill_booklet(
         Text of the sticker that is pasted into a sticker region.
     styles : mapping of field id to Style, optional
         Fields that are marked in another style than the persona's own, without mistakes.
+    pages : collection of int, optional
+        The only pages that are filled, where the others are not wanted; by default all.
 
     Raises
     ------
@@ -175,7 +201,9 @@ def fill_booklet(
         unknown = wanted - {box.value for box in one.boxes}
         if unknown:
             raise KeyError(f"field {one.id} has no box {', '.join(sorted(unknown))}")
-        if one.boxes:
+        if pages is not None and one.page not in pages:
+            truths.update({box.key: BoxTruth(one.id, box.value, box.page, Verdict.EMPTY) for box in one.boxes})
+        elif one.boxes:
             writer = grader if one.kind is FieldKind.CREDIT else persona
             if styles and one.id in styles:
                 writer = replace(writer, style=styles[one.id], sometimes=(), mistakes=0.0)
@@ -189,6 +217,8 @@ def fill_booklet(
         elif one.region is not None:
             marks += _write_text(one, one.region, (texts or {}).get(one.id), persona, rng)
     for page in layout.pages:
+        if pages is not None and page.number not in pages:
+            continue
         on_page = [one for one in layout.fields if one.page == page.number]
         if not any(one.boxes or one.role == "answer" or one.kind is FieldKind.STICKER for one in on_page):
             room = Region(page.number, 18.0, FREE_TOP_MM, page.width_mm - 36.0, page.height_mm - FREE_TOP_MM - 30.0)
@@ -213,7 +243,7 @@ def _fill_field(
     if one.kind is FieldKind.CHOICE and spare and rng.random() < persona.mistakes:
         wrong = spare[int(rng.integers(len(spare)))]
         if persona.correction is Correction.ARROW and len(wanted) == 1:
-            return _fill_all_and_point(one, next(iter(wanted)), persona, rng)
+            return fill_all_and_point(one, next(iter(wanted)), persona, rng)
         drawn, verdict = _take_back(wrong, style, persona, convention, rng)
         marks += drawn
         verdicts[wrong.value] = verdict
@@ -240,13 +270,14 @@ def _take_back(
         return [filled, _strike(box, persona, rng)], (Verdict.UNDONE, "struck")
     first = draw_mark(box, style, persona, rng)
     if correction is Correction.ERASE:
-        return [_rubbed_out(first, rng)], (Verdict.EMPTY, "ghost")
-    return [first, _fluid(box, rng)], (Verdict.EMPTY, "fluid")
+        return [rub_out(first, rng)], (Verdict.EMPTY, "ghost")
+    return [first, fluid(box, rng)], (Verdict.EMPTY, "fluid")
 
 
-def _fill_all_and_point(
+def fill_all_and_point(
     one: Field, value: str, persona: Persona, rng: np.random.Generator
 ) -> tuple[list[Mark], list[BoxTruth]]:
+    """Every box of a field filled, and an arrow at one: a person must say what that means."""
     marks = [draw_mark(box, Style.FULL, persona, rng) for box in one.boxes]
     target = next(box for box in one.boxes if box.value == value)
     rect = frame_rect(target)
@@ -256,7 +287,7 @@ def _fill_all_and_point(
     else:
         tip, tail, barb = (target.x_mm, rect.bottom + 0.6), (target.x_mm + 1.0, rect.bottom + 5.0), ((-1.3, 1.5), (1.3, 1.5))
     lines = [np.array([tail, tip])] + [np.array([(tip[0] + dx, tip[1] + dy), tip]) for dx, dy in barb]
-    strokes = tuple(Stroke(_hand(line, rng, 0.15), persona.ink.width_mm) for line in lines)
+    strokes = tuple(Stroke(by_hand(line, rng, 0.15), persona.ink.width_mm) for line in lines)
     marks.append(Mark(one.page, "arrow", persona.ink, strokes))
     return marks, [BoxTruth(one.id, box.value, box.page, Verdict.UNSURE, "fill-all") for box in one.boxes]
 
@@ -270,17 +301,17 @@ def draw_mark(box: Box, style: Style, persona: Persona, rng: np.random.Generator
     match style:
         case Style.FULL:
             over = 0.25 * (1 - care) - 0.2 * pen.width_mm
-            lines = [*_hatch(box, pen.width_mm * 0.72, rng, over=over), _outline(box, rng, pen.width_mm / 2)]
+            lines = [*hatch(box, pen.width_mm * 0.72, rng, over=over), _outline(box, rng, pen.width_mm / 2)]
             if care < 0.8:
-                lines += _hatch(box, pen.width_mm * 1.0, rng, over=0.2 * (1 - care))
+                lines += hatch(box, pen.width_mm * 1.0, rng, over=0.2 * (1 - care))
         case Style.SLOPPY:
-            lines = _hatch(box, pen.width_mm * 1.25, rng, over=0.7 * (1 - care))
-            lines += _hatch(box, pen.width_mm * 2.2, rng, over=0.9 * (1 - care))
+            lines = hatch(box, pen.width_mm * 1.25, rng, over=0.7 * (1 - care))
+            lines += hatch(box, pen.width_mm * 2.2, rng, over=0.9 * (1 - care))
         case Style.SCRIBBLE:
             lines = [_loops(box, pen.width_mm, rng), _loops(box, pen.width_mm, rng)]
         case Style.PARTIAL:
             part = _part(box, rng)
-            lines = _hatch(part, pen.width_mm * 0.85, rng, over=0.05)
+            lines = hatch(part, pen.width_mm * 0.85, rng, over=0.05)
         case Style.CROSS:
             lines = _cross(box, care, rng)
         case Style.TICK:
@@ -289,14 +320,14 @@ def draw_mark(box: Box, style: Style, persona: Persona, rng: np.random.Generator
             lines = _cross(box, care, rng)[:1]
         case Style.DOT:
             radius = min(box.width_mm, box.height_mm) * rng.uniform(0.08, 0.16)
-            lines = [_spiral(box.x_mm + rng.normal(0, 0.3), box.y_mm + rng.normal(0, 0.3), radius, 2.0, rng)]
+            lines = [spiral(box.x_mm + rng.normal(0, 0.3), box.y_mm + rng.normal(0, 0.3), radius, 2.0, rng)]
         case Style.RING:
             radius = max(box.width_mm, box.height_mm) * rng.uniform(0.8, 0.95)
             lines = [_ring(box, radius, rng)]
-    return Mark(box.page, style.value, pen, tuple(Stroke(line, pen.width_mm) for line in lines))
+    return Mark(box.page, style.value, pen, tuple(Stroke(line, pen.width_mm) for line in lines), box=box.key)
 
 
-def _hand(line: FloatArray, rng: np.random.Generator, wobble_mm: float, step_mm: float = 0.35) -> FloatArray:
+def by_hand(line: FloatArray, rng: np.random.Generator, wobble_mm: float, step_mm: float = 0.35) -> FloatArray:
     """A polyline as a hand draws it: finely divided, with a smooth tremor."""
     lengths = np.hypot(*np.diff(line, axis=0).T)
     along = np.concatenate([[0.0], np.cumsum(lengths)])
@@ -313,7 +344,7 @@ def _hand(line: FloatArray, rng: np.random.Generator, wobble_mm: float, step_mm:
     return moved
 
 
-def _hatch(box: Box, spacing_mm: float, rng: np.random.Generator, *, over: float) -> list[FloatArray]:
+def hatch(box: Box, spacing_mm: float, rng: np.random.Generator, *, over: float) -> list[FloatArray]:
     """Zigzag over a box; `over` mm beyond its inside on average, negative for staying within."""
     angle = rng.uniform(-0.35, 0.35) + (np.pi / 4 if rng.random() < 0.6 else 0.0) + (np.pi / 2 if rng.random() < 0.25 else 0.0)
     axis, across = np.array([np.cos(angle), np.sin(angle)]), np.array([-np.sin(angle), np.cos(angle)])
@@ -329,7 +360,7 @@ def _hatch(box: Box, spacing_mm: float, rng: np.random.Generator, *, over: float
         jitter = rng.normal(0, 0.06 + 0.25 * max(over, 0.0), 2)
         ends = [centre + across * offset + axis * (low + jitter[0]), centre + across * offset + axis * (high + jitter[1])]
         points += ends if index % 2 == 0 else ends[::-1]
-    return [_hand(np.array(points), rng, 0.05, step_mm=0.45)] if len(points) > 1 else []
+    return [by_hand(np.array(points), rng, 0.05, step_mm=0.45)] if len(points) > 1 else []
 
 
 def _chord(start: FloatArray, axis: FloatArray, half: FloatArray, shape: Shape) -> tuple[float, float]:
@@ -353,7 +384,7 @@ def _outline(box: Box, rng: np.random.Generator, inset: float) -> FloatArray:
         stretch = 1 / np.maximum(np.abs(cos), np.abs(sin)) * 0.96
         cos, sin = cos * stretch, sin * stretch
     points = np.column_stack([box.x_mm + half_width * cos, box.y_mm + half_height * sin])
-    return _hand(points, rng, 0.06)
+    return by_hand(points, rng, 0.06)
 
 
 def _loops(box: Box, pen_mm: float, rng: np.random.Generator) -> FloatArray:
@@ -366,7 +397,7 @@ def _loops(box: Box, pen_mm: float, rng: np.random.Generator) -> FloatArray:
     tilt = rng.uniform(-0.5, 0.5)
     x = box.x_mm + box.width_mm * (0.32 * np.cos(angle) * swing * 1.5 + drift * 0.75)
     y = box.y_mm + box.height_mm * (0.92 * np.sin(angle) * swing + tilt * drift * 0.4)
-    return _hand(np.column_stack([x, y]), rng, 0.1)
+    return by_hand(np.column_stack([x, y]), rng, 0.1)
 
 
 def _part(box: Box, rng: np.random.Generator) -> Box:
@@ -389,7 +420,7 @@ def _cross(box: Box, care: float, rng: np.random.Generator) -> list[FloatArray]:
     for sign in (1.0, -1.0):
         ends = np.array([[-1.0, -sign], [1.0, sign]]) * reach + rng.normal(0, loose * 0.5, (2, 2))
         bow = np.array([-sign, 1.0]) * rng.normal(0, 0.18)
-        lines.append(_hand(np.array([centre + ends[0], centre + bow, centre + ends[1]]), rng, 0.06 + 0.1 * (1 - care)))
+        lines.append(by_hand(np.array([centre + ends[0], centre + bow, centre + ends[1]]), rng, 0.06 + 0.1 * (1 - care)))
     return lines
 
 
@@ -405,10 +436,11 @@ def _tick(box: Box, care: float, rng: np.random.Generator) -> FloatArray:
             (tail * width, -tail * 0.95 * height),
         ]
     )
-    return _hand(points + rng.normal(0, 0.12, points.shape) + (box.x_mm, box.y_mm), rng, 0.06)
+    return by_hand(points + rng.normal(0, 0.12, points.shape) + (box.x_mm, box.y_mm), rng, 0.06)
 
 
-def _spiral(x: float, y: float, radius: float, turns: float, rng: np.random.Generator) -> FloatArray:
+def spiral(x: float, y: float, radius: float, turns: float, rng: np.random.Generator) -> FloatArray:
+    """A spiral outwards from a point."""
     angle = np.linspace(0, turns * 2 * np.pi, 20) + rng.uniform(0, 2 * np.pi)
     grow = np.linspace(0.1, 1, 20) * radius
     return np.column_stack([x + grow * np.cos(angle), y + grow * np.sin(angle)])
@@ -418,7 +450,7 @@ def _ring(box: Box, radius: float, rng: np.random.Generator) -> FloatArray:
     angle = np.linspace(0, 2 * np.pi * rng.uniform(1.0, 1.12), 30) + rng.uniform(0, 2 * np.pi)
     grow = radius * (1 + np.linspace(-0.05, 0.08, 30))
     points = np.column_stack([box.x_mm + grow * 1.05 * np.cos(angle), box.y_mm + grow * 0.95 * np.sin(angle)])
-    return _hand(points, rng, 0.12)
+    return by_hand(points, rng, 0.12)
 
 
 def _speck(box: Box, persona: Persona, rng: np.random.Generator) -> Mark:
@@ -426,21 +458,23 @@ def _speck(box: Box, persona: Persona, rng: np.random.Generator) -> Mark:
     y = box.y_mm + rng.uniform(-0.3, 0.3) * box.height_mm
     width = min(persona.ink.width_mm, 0.4)
     line = np.array([(x, y), (x + rng.normal(0, 0.12), y + rng.normal(0, 0.12)), (x + 0.05, y)])
-    return Mark(box.page, "speck", persona.ink, (Stroke(line, width),))
+    return Mark(box.page, "speck", persona.ink, (Stroke(line, width),), box=box.key)
 
 
 def _strike(box: Box, persona: Persona, rng: np.random.Generator) -> Mark:
     """A large cross over a filled box that reaches well out of it."""
     wide = replace(box, width_mm=box.width_mm * 2.1, height_mm=box.height_mm * 2.1)
-    return Mark(box.page, "strike", persona.ink, tuple(Stroke(one, persona.ink.width_mm) for one in _cross(wide, 0.8, rng)))
+    strokes = tuple(Stroke(one, persona.ink.width_mm) for one in _cross(wide, 0.8, rng))
+    return Mark(box.page, "strike", persona.ink, strokes, box=box.key)
 
 
-def _rubbed_out(mark: Mark, rng: np.random.Generator) -> Mark:
+def rub_out(mark: Mark, rng: np.random.Generator) -> Mark:
+    """What is left of a mark that was rubbed out: a pale smear."""
     pale = replace(mark.ink, opacity=mark.ink.opacity * rng.uniform(0.07, 0.2), blur_mm=rng.uniform(0.08, 0.3))
     return replace(mark, kind="ghost", ink=pale)
 
 
-def _fluid(box: Box, rng: np.random.Generator) -> Mark:
+def fluid(box: Box, rng: np.random.Generator) -> Mark:
     """A patch of correction fluid, a little more than the box and not as round as it should be."""
     reach = np.array([box.width_mm, box.height_mm]) / 2 + rng.uniform(0.5, 1.1)
     angle = np.linspace(0, 2 * np.pi, 40, endpoint=False)
@@ -448,7 +482,7 @@ def _fluid(box: Box, rng: np.random.Generator) -> Mark:
     square = np.power(np.abs(np.cos(angle)) ** 4 + np.abs(np.sin(angle)) ** 4, -0.25)
     offset = rng.normal(0, 0.2, 2)
     points = np.column_stack([np.cos(angle), np.sin(angle)]) * (edge * square)[:, None] * reach + offset + (box.x_mm, box.y_mm)
-    return Mark(box.page, "fluid", Ink((250, 250, 247), 0.3, 0.97, 0.03, blur_mm=0.06), shapes=(points,))
+    return Mark(box.page, "fluid", Ink((250, 250, 247), 0.3, 0.97, 0.03, blur_mm=0.06), shapes=(points,), box=box.key)
 
 
 # --------------------------------------------------------------------------- writing
@@ -521,7 +555,7 @@ def write_line(text: str, line: Rect, pen_mm: float, rng: np.random.Generator) -
                 for skeleton in _DIGITS[digit]:
                     points = np.array(skeleton) + rng.normal(0, 0.025, (len(skeleton), 2))
                     points[:, 0] += slant * (0.5 - points[:, 1])
-                    strokes.append(Stroke(_hand(_rounded(points * size + origin), rng, 0.06), pen_mm))
+                    strokes.append(Stroke(by_hand(_rounded(points * size + origin), rng, 0.06), pen_mm))
         elif word:
             strokes.append(Stroke(_scribbled_word(len(word), left, line.top, advance, height, slant, rng), pen_mm))
         position += len(word) + 1
@@ -547,7 +581,7 @@ def _scribbled_word(
         ]
     line = np.array(points)
     out = np.column_stack([left + line[:, 0] + slant * height * (1 - line[:, 1]), top + line[:, 1] * height])
-    return _hand(_rounded(out), rng, 0.1)
+    return by_hand(_rounded(out), rng, 0.1)
 
 
 def _rounded(points: FloatArray) -> FloatArray:

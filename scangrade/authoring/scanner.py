@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from scangrade.authoring.ink import Ink, Picture
-from scangrade.geometry import MM_PER_INCH, as_transform
+from scangrade.geometry import MM_PER_INCH, as_matrix, as_transform, project
 from scangrade.model import Transform
 
 
@@ -40,6 +40,15 @@ class Encoding(StrEnum):
     JPEG = "jpeg"
     G4 = "g4"  #: CCITT group 4, black and white
     PNG = "png"
+
+
+@dataclass(frozen=True, slots=True)
+class Streak:
+    """Dirt on the glass over which the paper is drawn: a line down every page at the same place."""
+
+    at_mm: float  #: from the left edge of the picture, as scanned
+    width_mm: float
+    shade: float  #: brightness of white paper under it, 0 to 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,7 @@ class Scanner:
     bleed: float = 0.0  #: share of the back of the sheet that shines through
     threshold: int = 150  #: bilevel: darker is black
     jpeg_quality: int = 85
+    glass: tuple[Streak, ...] = ()  #: dirt that stays where it is, page after page
 
 
 GOOD = Scanner("good", skew_deg=0.2, shift_mm=0.6, scale=(0.998, 1.002), blur_px=0.4, noise=1.5, dust=0)
@@ -137,6 +147,30 @@ class ScannedImage:
     dpi: int
     transform: Transform  #: layout mm to pixels, wobble left out
     rotation: int  #: clockwise turn that brings the image upright
+    wander_mm: NDArray[np.float64] | None = None  #: (2, lines) how far the feed was off, x and y, line by line as scanned
+
+    def places(self, points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Where points of the layout, (N, 2) mm, really are on the image, in pixels: the transform, and the uneven feed."""
+        matrix = as_matrix(self.transform)
+        if self.wander_mm is None:
+            return project(matrix, points_mm)
+        as_fed = self._as_fed()
+        at = project(as_fed, points_mm)[:, 1]
+        for _ in range(3):  # which line a point falls on depends, ever so little, on how far it is off
+            line = np.clip(np.rint(at).astype(int), 0, self.wander_mm.shape[1] - 1)
+            moved = points_mm - self.wander_mm[:, line].T
+            at = project(as_fed, moved)[:, 1]
+        return project(matrix, moved)
+
+    def across_mm(self, points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How far from the left edge points of the layout, (N, 2) mm, passed over the scanner's glass; uneven feed left out."""
+        return project(self._as_fed(), points_mm)[:, 0] * MM_PER_INCH / self.dpi
+
+    def _as_fed(self) -> NDArray[np.float64]:
+        """Layout mm to pixels of the picture before it was turned."""
+        turned = (360 - self.rotation) % 360
+        width, height = (self.height, self.width) if turned in (90, 270) else (self.width, self.height)
+        return np.linalg.inv(_turn_matrix(turned, width, height)) @ as_matrix(self.transform)
 
     def pixels(self) -> Picture:
         """The image decoded to gray, (H, W) uint8."""
@@ -184,14 +218,15 @@ def scan_page(
         page = np.asarray(cv2.cvtColor(page, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
     if back is not None and scanner.bleed > 0:
         page = _bleed(page, back, scanner.bleed)
-    image, matrix = _lay(page, scanner, rng, page_dpi)
+    image, matrix, wander = _lay(page, scanner, rng, page_dpi)
     image = _tone(image, scanner, rng)
     turned = int(scanner.rotations[int(rng.integers(len(scanner.rotations)))])
     image, matrix = _turn(image, matrix, turned)
     encoding, data = _encode(image, scanner)
     height, width = image.shape[:2]
     channels = image.shape[2] if image.ndim == 3 else 1
-    return ScannedImage(data, encoding, width, height, channels, scanner.dpi, as_transform(matrix), (360 - turned) % 360)
+    upright = (360 - turned) % 360
+    return ScannedImage(data, encoding, width, height, channels, scanner.dpi, as_transform(matrix), upright, wander)
 
 
 def write_scan(pages: Sequence[ScannedImage], path: Path) -> tuple[Path, ...]:
@@ -231,8 +266,10 @@ def write_scan(pages: Sequence[ScannedImage], path: Path) -> tuple[Path, ...]:
 # --------------------------------------------------------------------------- geometry
 
 
-def _lay(page: Picture, scanner: Scanner, rng: np.random.Generator, page_dpi: float) -> tuple[Picture, NDArray[np.float64]]:
-    """Put the page on the glass: the picture at scan resolution, and layout mm to its pixels."""
+def _lay(
+    page: Picture, scanner: Scanner, rng: np.random.Generator, page_dpi: float
+) -> tuple[Picture, NDArray[np.float64], NDArray[np.float64] | None]:
+    """Put the page on the glass: the picture at scan resolution, layout mm to its pixels, and how far the feed was off."""
     height_mm, width_mm = page.shape[0] / page_dpi * MM_PER_INCH, page.shape[1] / page_dpi * MM_PER_INCH
     if scanner.dpi < page_dpi:  # average down first, else thin lines come and go
         factor = scanner.dpi / page_dpi
@@ -263,16 +300,17 @@ def _lay(page: Picture, scanner: Scanner, rng: np.random.Generator, page_dpi: fl
     if scanner.wobble_mm <= 0:
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         image = cv2.warpAffine(page, back, (width, height), flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=border)
-        return np.asarray(image, dtype=np.uint8), matrix
+        return np.asarray(image, dtype=np.uint8), matrix, None
     rows = np.arange(height, dtype=np.float32)
     columns = np.arange(width, dtype=np.float32)
-    off_x, off_y = (_wander(np.arange(height) / out_per_mm, scanner.wobble_mm, rng) * out_per_mm for _ in range(2))
+    wander = np.stack([_wander(np.arange(height) / out_per_mm, scanner.wobble_mm, rng) for _ in range(2)])
+    off_x, off_y = (off * out_per_mm for off in wander)
     maps = [
         np.add.outer((line[1] * rows + line[2] + off).astype(np.float32), (line[0] * columns).astype(np.float32))
         for line, off in zip(back, (off_x, off_y), strict=True)
     ]
     image = cv2.remap(page, maps[0], maps[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=border)
-    return np.asarray(image, dtype=np.uint8), matrix
+    return np.asarray(image, dtype=np.uint8), matrix, wander
 
 
 def _wander(y_mm: NDArray[np.float64], most_mm: float, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -289,21 +327,32 @@ def _wander(y_mm: NDArray[np.float64], most_mm: float, rng: np.random.Generator)
     return out
 
 
+_ROTATE_CODES = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
+
+
 def _turn(image: Picture, matrix: NDArray[np.float64], turned: int) -> tuple[Picture, NDArray[np.float64]]:
     """Turn the picture clockwise by 0, 90, 180 or 270 degrees."""
     height, width = image.shape[:2]
+    move = _turn_matrix(turned, width, height)
+    if turned == 0:
+        return image, matrix
+    return np.asarray(cv2.rotate(image, _ROTATE_CODES[turned]), dtype=np.uint8), move @ matrix
+
+
+def _turn_matrix(turned: int, width: int, height: int) -> NDArray[np.float64]:
+    """Pixels of a picture of this size to those after a clockwise turn."""
     match turned:
         case 0:
-            return image, matrix
+            rows = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
         case 90:
-            code, move = cv2.ROTATE_90_CLOCKWISE, [[0, -1, height - 1], [1, 0, 0], [0, 0, 1]]
+            rows = [[0, -1, height - 1], [1, 0, 0], [0, 0, 1]]
         case 180:
-            code, move = cv2.ROTATE_180, [[-1, 0, width - 1], [0, -1, height - 1], [0, 0, 1]]
+            rows = [[-1, 0, width - 1], [0, -1, height - 1], [0, 0, 1]]
         case 270:
-            code, move = cv2.ROTATE_90_COUNTERCLOCKWISE, [[0, 1, 0], [-1, 0, width - 1], [0, 0, 1]]
+            rows = [[0, 1, 0], [-1, 0, width - 1], [0, 0, 1]]
         case other:
             raise ValueError(f"a page turns by 0, 90, 180 or 270 degrees, not {other}")
-    return np.asarray(cv2.rotate(image, code), dtype=np.uint8), np.array(move, dtype=np.float64) @ matrix
+    return np.array(rows, dtype=np.float64)
 
 
 # --------------------------------------------------------------------------- light
@@ -327,6 +376,8 @@ def _tone(image: Picture, scanner: Scanner, rng: np.random.Generator) -> Picture
     if scanner.blur_px > 0:
         image = np.asarray(cv2.GaussianBlur(image, (0, 0), scanner.blur_px), dtype=np.uint8)
     _dirty(image, scanner, rng)
+    for streak in scanner.glass:
+        _draw_streak(image, streak, scanner.dpi / MM_PER_INCH)
     levels = np.arange(256) / 255
     table = scanner.black + (scanner.white - scanner.black) * levels**scanner.gamma
     image = np.asarray(cv2.LUT(image, np.clip(np.rint(table), 0, 255).astype(np.uint8)), dtype=np.uint8)
@@ -366,6 +417,14 @@ def _dirty(image: Picture, scanner: Scanner, rng: np.random.Generator) -> None:
         axes = (max(1, round(radius)), max(1, round(radius * rng.uniform(0.4, 1.0))))
         shade = int(rng.integers(40, 190))
         cv2.ellipse(image, (x, y), axes, float(rng.uniform(0, 180)), 0, 360, (shade,) * 3, -1, cv2.LINE_AA)
+
+
+def _draw_streak(image: Picture, streak: Streak, per_mm: float) -> None:
+    """Darken the columns under a streak, its edges by the share of the pixel that they cover."""
+    left, right = (streak.at_mm - streak.width_mm / 2) * per_mm, (streak.at_mm + streak.width_mm / 2) * per_mm
+    for column in range(max(0, int(left)), min(image.shape[1], int(np.ceil(right)))):
+        share = max(0.0, min(column + 1, right) - max(column, left))
+        image[:, column] = np.rint(image[:, column] * (1 - share * (1 - streak.shade))).astype(np.uint8)
 
 
 # --------------------------------------------------------------------------- files

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import cv2
@@ -11,14 +11,18 @@ import numpy as np
 
 from scangrade.authoring.form import code_rectangles, rasterise_blank
 from scangrade.authoring.ink import Picture, paint
+from scangrade.authoring.mishaps import Mishap, befall
 from scangrade.authoring.person import GRADER, Filling, Persona, Style, fill_booklet
 from scangrade.authoring.scanner import Mode, ScannedImage, Scanner, scan_page
-from scangrade.authoring.truth import BookletTruth, PageTruth
+from scangrade.authoring.truth import BookletTruth, BoxTruth, PageTruth
 from scangrade.geometry import MM_PER_INCH
-from scangrade.model import FieldKind, Layout
+from scangrade.model import Box, FieldKind, Layout, Verdict
 
 #: Resolution at which paper is simulated, unless the scanner sees more.
 PAPER_DPI = 300
+
+#: Kind of an empty box under a line that dirt on the glass draws; a suffix of other kinds.
+STREAK = "streak"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,6 +77,8 @@ def simulate_booklet(
     styles: Mapping[str, Style] | None = None,
     student_number: str = "",
     skip: Collection[int] = (),
+    pages: Collection[int] | None = None,
+    mishaps: Mapping[Mishap, float] | None = None,
 ) -> tuple[tuple[ScannedImage, ...], BookletTruth]:
     """Print, fill and scan one booklet.
 
@@ -90,6 +96,10 @@ def simulate_booklet(
         Whose booklet it is, for the truth.
     skip : collection of int
         Pages that get lost before they are scanned.
+    pages : collection of int, optional
+        The only pages that are made at all, where the others are not wanted: printed, filled, and scanned unless lost.
+    mishaps : mapping of Mishap to float, optional
+        What else happens, and how likely: see `mishaps.befall`.
 
     Returns
     -------
@@ -100,21 +110,30 @@ def simulate_booklet(
     """
     if form is None:
         form = print_form(layout, dpi=max(PAPER_DPI, scanner.dpi))
-    filling = fill_booklet(layout, answers, persona, rng, grader=grader, texts=texts, stickers=stickers, styles=styles)
-    images, pages = [], []
+    filling = fill_booklet(
+        layout, answers, persona, rng, grader=grader, texts=texts, stickers=stickers, styles=styles, pages=pages
+    )
+    if mishaps:
+        filling = befall(filling, layout, persona, mishaps, rng, pages=pages)
+    truths = {f"{one.field}/{one.box}": one for one in filling.boxes}
+    images, places = [], []
     back: Picture | None = None
     for page in layout.pages:
+        if pages is not None and page.number not in pages:
+            back = None
+            continue
         picture = _filled_page(form, filling, page.number, copy, scanner, rng)
         if page.number not in skip:
             shining = back if back is not None and back.shape[:2] == picture.shape[:2] else None
             image = scan_page(picture, scanner, rng, page_dpi=form.dpi, back=shining)
             images.append(image)
-            pages.append(PageTruth("", 0, page.number, image.rotation, image.dpi, image.transform))
+            truths |= _under_streaks(layout.boxes(page.number), truths, image, scanner)
+            places.append(PageTruth("", 0, page.number, image.rotation, image.dpi, image.transform))
         back = picture
     version = "".join(
         value for one in layout.fields if one.kind is FieldKind.VERSION for value in sorted(answers.get(one.id, frozenset()))
     )
-    return tuple(images), BookletTruth(copy, student_number, version, persona.name, tuple(pages), filling.boxes)
+    return tuple(images), BookletTruth(copy, student_number, version, persona.name, tuple(places), tuple(truths.values()))
 
 
 def placed(booklet: BookletTruth, scan: str, places: Sequence[int]) -> BookletTruth:
@@ -124,6 +143,27 @@ def placed(booklet: BookletTruth, scan: str, places: Sequence[int]) -> BookletTr
         for one, place in zip(booklet.pages, places, strict=True)
     )
     return BookletTruth(booklet.copy, booklet.student_number, booklet.version, booklet.persona, pages, booklet.boxes)
+
+
+def _under_streaks(
+    boxes: Sequence[Box], truths: Mapping[str, BoxTruth], image: ScannedImage, scanner: Scanner
+) -> dict[str, BoxTruth]:
+    """The boxes through which dirt on the scanner's glass draws a line. It changes nothing of what they are."""
+    if not scanner.glass or not boxes:
+        return {}
+    corners = np.array([(box.x_mm + side * box.width_mm / 2, box.y_mm) for box in boxes for side in (-1, 1)])
+    across = image.across_mm(corners).reshape(-1, 2)
+    low, high = across.min(axis=1), across.max(axis=1)
+    changed = {}
+    for streak in scanner.glass:
+        for index in np.flatnonzero((low < streak.at_mm) & (high > streak.at_mm)).tolist():
+            key = boxes[index].key
+            kind = truths[key].kind
+            if truths[key].verdict is Verdict.EMPTY and kind == "":
+                changed[key] = replace(truths[key], kind=STREAK)
+            elif key not in changed:
+                changed[key] = replace(truths[key], kind=f"{kind}+{STREAK}")
+    return changed
 
 
 def _filled_page(

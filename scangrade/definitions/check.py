@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from scangrade.definitions.faults import listed, shown
 from scangrade.errors import Issue, Severity, near_miss
 from scangrade.model import Field, FieldKind, Layout, Policy, Question, Roster, Rubric, Student
+
+V = TypeVar("V")
 
 _SHOWN = 5  # students that a message names before it says how many more there are
 _BY_BOXES = (Policy.ALL_OR_NOTHING, Policy.PER_ALTERNATIVE, Policy.SINGLE)
@@ -83,7 +86,7 @@ def _alternatives(question: Question, field: Field, rubric: Rubric) -> Iterator[
     """Key and points speak of boxes that exist, and points of all of them."""
     where = _in_rubric(rubric, f"questions.{question.id}")
     boxes = [box.value for box in field.boxes]
-    for version, keys in question.keys.items():
+    for version, keys in _told_once(question.keys).items():
         of = f" of version {version}" if version else ""
         for one in sorted({letter for key in keys for letter in key} - set(boxes)):
             yield _no_box(where, f"the key{of} names", one, field, boxes)
@@ -95,7 +98,7 @@ def _alternatives(question: Question, field: Field, rubric: Rubric) -> Iterator[
                 f"the key{of} is {letters}, but field {shown(field.id)} takes one mark only.",
                 'Should it have select = "many"?',
             )
-    for version, points in question.values.items():
+    for version, points in _told_once(question.values).items():
         of = f" of version {version}" if version else ""
         for one in [value for value in points if value not in boxes]:
             yield _no_box(where, f"the points{of} name", one, field, boxes)
@@ -108,6 +111,12 @@ def _alternatives(question: Question, field: Field, rubric: Rubric) -> Iterator[
         yield _warning(
             where, f"policy single, but field {shown(field.id)} takes any number of marks.", 'Should it have select = "one"?'
         )
+
+
+def _told_once(by_version: Mapping[str, V]) -> Mapping[str, V]:
+    """What is the same in all versions once, as of no version in particular: most likely it was written once."""
+    values = list(by_version.values())
+    return {"": values[0]} if len(values) > 1 and all(one == values[0] for one in values) else by_version
 
 
 def _no_box(where: str, what: str, letter: str, field: Field, boxes: Sequence[str]) -> Issue:

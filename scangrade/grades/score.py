@@ -333,6 +333,13 @@ def _saw_column(field: Field, answer: Answer, columns: int) -> str:
 # --------------------------------------------------------------------------- flags and sums
 
 
+def _leaning(probability: float) -> str:
+    """What a probability of being marked says in words: a figure beside "not certain" reads as a contradiction."""
+    if probability >= 0.9:
+        return "looks marked"
+    return "looks empty" if probability <= 0.1 else "could be either"
+
+
 def _open_flag(asked: _Asked, field: Field, answer: Answer, low: Fraction, high: Fraction, *, moves: bool) -> Flag:
     """The flag of a field with open boxes: which, why, and what hangs on them."""
     where = f"question {asked.question.id}, page {field.page}"
@@ -340,7 +347,7 @@ def _open_flag(asked: _Asked, field: Field, answer: Answer, low: Fraction, high:
         kind, what = FlagKind.DOUBTFUL_ANSWER, answer.doubt.rstrip(".")
     else:
         unsure = [one for one in answer.verdicts if one.verdict is Verdict.UNSURE]
-        boxes = ", ".join(f"{one.box} ({one.probability:.0%} marked)" for one in unsure)
+        boxes = ", ".join(f"{one.box} ({_leaning(one.probability)})" for one in unsure)
         kind, what = FlagKind.UNSURE_MARK, f"it is not certain whether {boxes} {'is' if len(unsure) == 1 else 'are'} marked"
     detail = f"{where}: {what}; {_span(low, high)}. Look at the boxes and say which are marked."
     return Flag(kind, detail, asked.booklet, field.page, field=field.id, can_change_points=moves)

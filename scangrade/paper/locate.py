@@ -288,9 +288,14 @@ def _choose(examined: Sequence[_Examined], layout: Layout, expected_page: int, l
     if not believed:
         best = max(examined, key=lambda one: np.nan_to_num(one.frames.support, nan=-1.0))
         copy, page = (best.candidate.copy, best.candidate.page) if best.candidate.by_code or len(pages) == 1 else ("", 0)
-        if best.framed:
+        if best.framed and best.frames.support >= limits.least_support:
             detail = (
-                f"only {int(best.frames.seen.sum())} of {len(best.boxes)} boxes were found where the layout puts them"
+                f"its boxes lie {best.frames.residual_mm:.1f} mm from where the layout puts them, each in its own direction"
+                f" (at most {limits.greatest_residual_mm:g} mm)"
+            )
+        elif best.framed:
+            detail = (
+                f"only {round(best.frames.support * best.framed)} of {best.framed} boxes were found where the layout puts them"
                 f" (least share {limits.least_support:g})"
             )
         else:
