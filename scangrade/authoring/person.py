@@ -32,6 +32,8 @@ class Style(StrEnum):
     LINE = "line"  #: one stroke through the box
     DOT = "dot"
     RING = "ring"  #: around the box
+    LOOPED = "looped cross"  #: drawn without lifting the pen, a loop between the arms
+    SMALL = "small cross"  #: somewhere in the box, half its size
 
 
 class Correction(StrEnum):
@@ -107,7 +109,8 @@ ODD_CROSSERS: tuple[Persona, ...] = (
     Persona("grey crosser", GREY, Style.CROSS, neatness=0.6, correction=Correction.ERASE, mistakes=0.05),
     Persona("sky blue crosser", SKY, Style.CROSS, neatness=0.4, correction=Correction.FLUID, mistakes=0.03),
     Persona("faint crosser", PENCIL_FAINT, Style.CROSS, neatness=0.6, correction=Correction.ERASE, mistakes=0.04),
-    Persona("small crosser", FINELINER, Style.CROSS, neatness=0.95, correction=Correction.UNDO, mistakes=0.03),
+    Persona("small crosser", FINELINER, Style.SMALL, neatness=0.8, correction=Correction.UNDO, mistakes=0.03),
+    Persona("cursive crosser", BLACK, Style.LOOPED, neatness=0.5, correction=Correction.UNDO, mistakes=0.04),
 )
 
 #: Whoever grades with a pen crosses credit boxes in red.
@@ -122,19 +125,19 @@ _FILLS = frozenset({Style.FULL, Style.SLOPPY, Style.SCRIBBLE, Style.PARTIAL})
 MEANING: Mapping[Convention, Mapping[Style, Verdict]] = {
     Convention.FILL_WINS: {
         Style.FULL: _M, Style.SLOPPY: _M, Style.SCRIBBLE: _M, Style.PARTIAL: _M, Style.CROSS: _M, Style.TICK: _M,
-        Style.LINE: _D, Style.DOT: _D, Style.RING: _D,
+        Style.LINE: _D, Style.DOT: _D, Style.RING: _D, Style.LOOPED: _M, Style.SMALL: _M,
     },
     Convention.CROSS: {
         Style.FULL: _U, Style.SLOPPY: _U, Style.SCRIBBLE: _D, Style.PARTIAL: _D, Style.CROSS: _M, Style.TICK: _M,
-        Style.LINE: _D, Style.DOT: _D, Style.RING: _D,
+        Style.LINE: _D, Style.DOT: _D, Style.RING: _D, Style.LOOPED: _M, Style.SMALL: _M,
     },
     Convention.ANY: {
         Style.FULL: _M, Style.SLOPPY: _M, Style.SCRIBBLE: _M, Style.PARTIAL: _M, Style.CROSS: _M, Style.TICK: _M,
-        Style.LINE: _M, Style.DOT: _D, Style.RING: _D,
+        Style.LINE: _M, Style.DOT: _D, Style.RING: _D, Style.LOOPED: _M, Style.SMALL: _M,
     },
     Convention.FILL: {
         Style.FULL: _M, Style.SLOPPY: _M, Style.SCRIBBLE: _M, Style.PARTIAL: _D, Style.CROSS: _D, Style.TICK: _D,
-        Style.LINE: _D, Style.DOT: _D, Style.RING: _D,
+        Style.LINE: _D, Style.DOT: _D, Style.RING: _D, Style.LOOPED: _D, Style.SMALL: _D,
     },
 }  # fmt: skip
 
@@ -324,6 +327,10 @@ def draw_mark(box: Box, style: Style, persona: Persona, rng: np.random.Generator
         case Style.RING:
             radius = max(box.width_mm, box.height_mm) * rng.uniform(0.8, 0.95)
             lines = [_ring(box, radius, rng)]
+        case Style.LOOPED:
+            lines = [_looped_cross(box, care, rng)]
+        case Style.SMALL:
+            lines = _cross(_somewhere_in(box, rng), min(care, 0.8), rng)
     return Mark(box.page, style.value, pen, tuple(Stroke(line, pen.width_mm) for line in lines), box=box.key)
 
 
@@ -422,6 +429,25 @@ def _cross(box: Box, care: float, rng: np.random.Generator) -> list[FloatArray]:
         bow = np.array([-sign, 1.0]) * rng.normal(0, 0.18)
         lines.append(by_hand(np.array([centre + ends[0], centre + bow, centre + ends[1]]), rng, 0.06 + 0.1 * (1 - care)))
     return lines
+
+
+def _looped_cross(box: Box, care: float, rng: np.random.Generator) -> FloatArray:
+    """A cross in one go: down one diagonal, around beside the box, and back along the other."""
+    half = np.array([box.width_mm, box.height_mm]) / 2 * rng.uniform(0.55, 0.9 + 0.3 * (1 - care))
+    side = 1.0 if rng.random() < 0.5 else -1.0
+    bulge = rng.uniform(1.05, 1.35)
+    points = np.array([(-side, -1.0), (0.0, 0.0), (side, 0.9), (side * bulge, 0.2), (side, -0.8), (0.0, 0.1), (-side, 1.0)])
+    points += rng.normal(0, 0.06 + 0.1 * (1 - care), points.shape)
+    centre = np.array([box.x_mm, box.y_mm]) + rng.normal(0, 0.15 + 0.25 * (1 - care), 2)
+    return by_hand(_rounded(points * half) + centre, rng, 0.06)
+
+
+def _somewhere_in(box: Box, rng: np.random.Generator) -> Box:
+    """A smaller box within a box."""
+    share = rng.uniform(0.42, 0.6)
+    room = np.array([box.width_mm, box.height_mm]) * (1 - share) / 2 * 0.8
+    x, y = np.array([box.x_mm, box.y_mm]) + rng.uniform(-1, 1, 2) * room
+    return replace(box, x_mm=x, y_mm=y, width_mm=box.width_mm * share, height_mm=box.height_mm * share)
 
 
 def _tick(box: Box, care: float, rng: np.random.Generator) -> FloatArray:

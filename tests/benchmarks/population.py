@@ -18,7 +18,7 @@ import numpy as np
 from scangrade.authoring.form import draw_blank
 from scangrade.authoring.ink import Ink
 from scangrade.authoring.mishaps import Mishap
-from scangrade.authoring.person import CROSSERS, FILLERS, ODD_CROSSERS, ODD_FILLERS, PENCIL_FAINT, Persona
+from scangrade.authoring.person import CROSSERS, FELT, FILLERS, GRADER, ODD_CROSSERS, ODD_FILLERS, PENCIL_FAINT, Persona
 from scangrade.authoring.scanner import (
     COLOUR300,
     COPIER,
@@ -164,6 +164,8 @@ _DIM = replace(OFFICE, name="dim", dpi=200, black=90, white=215, gamma=1.15, une
 _SKEWED_1BIT = replace(
     COPIER_1BIT, name="skewed 1-bit", skew_deg=3.0, shift_mm=5, scale=(0.95, 1.02), wobble_mm=0.2, rotations=(0, 180), dust=25
 )
+#: Dark pens only, and frames that fall to pieces.
+_THIN_1BIT = replace(COPIER_1BIT, name="thin 1-bit", threshold=125, noise=5, blur_px=0.7)
 _COARSE = replace(HARD, name="coarse", dpi=120, noise=8, streaks=5, skew_deg=4.0, bleed=0.09, jpeg_quality=50)
 _DIRTY_1BIT = replace(
     FAX, name="dirty 1-bit", skew_deg=4.0, noise=12, dust=60, streaks=4, overscan_mm=6, backing=20, rotations=(0, 90, 180, 270)
@@ -172,7 +174,7 @@ _DIRTY_1BIT = replace(
 SCANNERS: Mapping[Severity, tuple[Scanner, ...]] = {
     Severity.CLEAN: (GOOD, replace(GOOD, name="good 200", dpi=200), _OFFICE200),
     Severity.TYPICAL: (OFFICE, _OFFICE200, COLOUR300, _COPIER200),
-    Severity.HARD: (HARD, FAX, _DIM, COPIER, COPIER_1BIT, _SKEWED_1BIT),
+    Severity.HARD: (HARD, FAX, _DIM, COPIER, COPIER_1BIT, _THIN_1BIT, _SKEWED_1BIT),
     Severity.EXTREME: (EXTREME, _COARSE, _DIRTY_1BIT, replace(HARD, name="hard 200", dpi=200, noise=9, uneven=0.25)),
 }
 
@@ -267,7 +269,12 @@ def people(convention: Convention, severity: Severity, scanner: Scanner) -> tupl
         some = tuple(one for one in some if one.ink != PENCIL_FAINT)
     if severity is Severity.CLEAN:
         some = tuple(replace(one, neatness=max(one.neatness, 0.6), mistakes=one.mistakes / 3, specks=0.0) for one in some)
-    return tuple(one for one in some if leaves_trace(one.ink, scanner))
+    return tuple(one for one in some if leaves_trace(one.ink, scanner)) or tuple(replace(one, ink=FELT) for one in some)
+
+
+def grader(scanner: Scanner) -> Persona:
+    """Who marks credits: in red, unless the scanner loses red."""
+    return GRADER if leaves_trace(GRADER.ink, scanner) else replace(GRADER, ink=FELT)
 
 
 def draw_person(some: Sequence[Persona], scanner: Scanner, rng: np.random.Generator) -> Persona:

@@ -27,7 +27,7 @@ from scangrade.answers.collate import collate
 from scangrade.answers.decide import decide
 from scangrade.answers.identify import identify
 from scangrade.authoring.mishaps import FAIR_TO_ASK, PALE
-from scangrade.authoring.person import GRADER, Persona
+from scangrade.authoring.person import Persona
 from scangrade.authoring.scanner import Mode, ScannedImage, Scanner
 from scangrade.authoring.simulate import simulate_booklet
 from scangrade.authoring.truth import BookletTruth, BoxTruth
@@ -59,7 +59,7 @@ from tests.benchmarks.population import (
     draw_person,
     draw_roster,
     draw_scanner,
-    leaves_trace,
+    grader,
     make_form,
     mishaps,
     people,
@@ -208,6 +208,7 @@ def _make(form: Form, batch: Plan, scanner: Scanner, numbers: Sequence[str], rng
             student_number=number,
             pages=form.pages,
             mishaps=mishaps(batch.severity),
+            grader=grader(scanner),
         )
         refs = {page: PageRef("batch.pdf", place + nth, 0) for nth, page in enumerate(form.pages, start=1)}
         place += len(images)
@@ -295,13 +296,12 @@ class _Judge:
     def _question(self, one: _Made, answer: Answer, truths: Sequence[BoxTruth]) -> None:
         doubtful = any(truth.verdict is Verdict.UNSURE for truth in truths)
         kind = self.layout.field(answer.field).kind
-        pen = GRADER.ink if kind is FieldKind.CREDIT else one.persona.ink
         bilevel = self.scanner.mode is Mode.BILEVEL
         needless = False
         for truth, verdict in zip(truths, answer.verdicts, strict=True):
             # a black and white scanner may also blacken what lies over each other
             pale = bilevel and (truth.kind.partition("+")[0] in PALE or truth.kind.count("+") > 1)
-            if truth.kind and (pale or not leaves_trace(pen, self.scanner)):
+            if pale:
                 self.tally.invisible += 1
                 continue
             outcome = _outcome(truth, verdict, asked=truth.box in answer.open, doubtful=doubtful)
