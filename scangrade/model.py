@@ -318,6 +318,7 @@ FEATURES: Final = (
     "peak",  # darkness that a twentieth of the inside exceeds: how strong the pen is
     "least_cell",  # mean darkness of the emptiest of nine parts of the inside: high only for a fill
     "cells",  # share of the nine parts that hold ink
+    "rest",  # mean darkness without the darkest straight upright or level band: next to nothing for a scanner's streak
     "diagonal",  # darkness along the two diagonals less that beside them: high for a cross
     "outside",  # mean darkness of the band around the frame
     "beyond",  # share of dark pixels in the band farther out: arrows, words, and strokes that reach out; labels as well

@@ -237,6 +237,9 @@ class MeasureSettings:
     most_floor: float = 0.08
     """Most darkness that is taken for shadow: more is ink or a stain."""
 
+    line_mm: float = 0.5
+    """Width of the band that is left out to see what a straight line through a box hides: a streak, or its own frame."""
+
     cell_ink: float = 0.12
     """Mean darkness from which a ninth of a box counts as holding ink: a light pencil line through it."""
 
@@ -410,8 +413,15 @@ class DecideSettings:
     usual_pen: float = 0.35
     """Ink of a usual mark, for a booklet with too few marks to tell."""
 
-    least_mark_cells: float = 0.3
-    """Share of a box' ninths that a mark touches: a dot where the pen rested touches one or two, a short tick three."""
+    least_mark_cells: float = 0.2
+    """Share of a box' ninths that a mark touches: a dot where the pen rested touches one, a small cross two."""
+
+    most_certain: float = 0.9999
+    """Probability that is never exceeded: of simulated boxes decided more surely, one in some thousand was wrong on hard scans."""
+
+    line_rest: float = 0.02
+    """Ink without the darkest straight band, below which a mark is only that line: dirt on the scanner's glass gave 0 to 0.01, the
+    palest marks 0.03."""
 
     least_pale_cells: float = 0.1
     """Share of the ninths that a pale mark touches: print shining through from the back touches none."""
@@ -424,6 +434,20 @@ class DecideSettings:
     full_dark: float = 0.88
     full_cell: float = 0.6
     """Share of dark pixels, and darkness of the emptiest ninth as a share of the pen's, of a box that is completely filled."""
+
+    even_cell: float = 0.7
+    even_faint: float = 0.98
+    """Darkness of the emptiest ninth as a share of the pen's, and share of the inside that is not white, of a box completely filled
+    with a pale or coloured pen: green and red fills gave 0.75 and more, thick crosses leave white."""
+
+    wash_dark: float = 0.1
+    wash_faint: float = 0.9
+    wash_ink: float = 0.33
+    """Share of dark pixels, share of coloured ones and ink of what may be a highlighter: those gave 0.17 to 0.26, pale pencil fills
+    0.36 and more."""
+
+    wash_share_of_pen: float = 0.6
+    """Darkness, as a share of this writer's strokes', below which something is likelier a stain."""
 
     cross_dark: float = 0.78
     """Share of dark pixels beyond which a cross may be meant as a fill: felt-tip crosses reach 0.75."""

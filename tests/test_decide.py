@@ -26,11 +26,11 @@ from scangrade.model import (
 )
 from scangrade.settings import DECIDE
 
-EMPTY = {"ink": 0.0, "core": 0.0, "dark": 0.0, "faint": 0.0, "peak": 0.02, "least_cell": 0.0, "cells": 0.0}
-CROSS = {"ink": 0.3, "core": 0.4, "dark": 0.3, "faint": 0.4, "peak": 0.95, "least_cell": 0.05, "cells": 0.8}
-FULL = {"ink": 0.97, "core": 0.99, "dark": 0.99, "faint": 1.0, "peak": 1.0, "least_cell": 0.9, "cells": 1.0}
-PENCIL = {"ink": 0.11, "core": 0.15, "dark": 0.01, "faint": 0.3, "peak": 0.4, "least_cell": 0.02, "cells": 0.6}
-GHOST = {"ink": 0.05, "core": 0.05, "dark": 0.0, "faint": 0.06, "peak": 0.2, "least_cell": 0.02, "cells": 0.1}
+EMPTY = {"ink": 0.0, "rest": 0.0, "core": 0.0, "dark": 0.0, "faint": 0.0, "peak": 0.02, "least_cell": 0.0, "cells": 0.0}
+CROSS = {"ink": 0.3, "rest": 0.25, "core": 0.4, "dark": 0.3, "faint": 0.4, "peak": 0.95, "least_cell": 0.05, "cells": 0.8}
+FULL = {"ink": 0.97, "rest": 0.97, "core": 0.99, "dark": 0.99, "faint": 1.0, "peak": 1.0, "least_cell": 0.9, "cells": 1.0}
+PENCIL = {"ink": 0.11, "rest": 0.09, "core": 0.15, "dark": 0.01, "faint": 0.3, "peak": 0.4, "least_cell": 0.02, "cells": 0.6}
+GHOST = {"ink": 0.05, "rest": 0.04, "core": 0.05, "dark": 0.0, "faint": 0.06, "peak": 0.2, "least_cell": 0.02, "cells": 0.1}
 SEEN = {
     "diagonal": 0.0,
     "outside": 0.0,
@@ -180,6 +180,12 @@ def test_half_a_fill_is_a_persons_where_only_fills_count_and_pale_pencil_fills_a
     )
     assert seen["1/A"] is Verdict.UNSURE
     assert {seen[f"{q}/{'ABCD'[q % 4]}"] for q in range(2, 9)} == {Verdict.MARKED}
+
+
+def test_a_straight_line_alone_is_never_decided_marked() -> None:
+    streak = {**EMPTY, "ink": 0.07, "rest": 0.005, "cells": 0.33, "peak": 0.5, "faint": 0.12}
+    pencil = {f"{q}/{'ABCD'[q % 4]}": PENCIL for q in range(2, 9)}
+    assert verdicts(a_layout(questions=8), {**pencil, "1/A": streak})["1/A"] is Verdict.UNSURE
 
 
 def test_print_that_shines_through_is_not_decided_marked() -> None:

@@ -237,25 +237,35 @@ def _excess(
     return (ink - empty) / (1.0 - empty), doubt, empty > thresholds.empty_below
 
 
-def _pen(sheets: Sequence[_Sheet], printed: Mapping[_PrintKey, _Print], thresholds: DecideSettings) -> float:
-    """Ink that this writer usually leaves in a box: the lower third of the evident marks; the usual one without any."""
+@dataclass(frozen=True, slots=True)
+class _Pen:
+    """How a writer marks."""
+
+    ink: float  #: that is usually left in a box
+    peak: float  #: darkness of the strokes; 0 where too few marks tell
+
+
+def _pen(sheets: Sequence[_Sheet], printed: Mapping[_PrintKey, _Print], thresholds: DecideSettings) -> _Pen:
+    """What this writer's evident marks have in common: their lower third; the usual ink where there are too few."""
     evident = []
     for sheet in sheets:
         excess, doubt, _ = _excess(sheet, printed, thresholds)
         with np.errstate(invalid="ignore"):
             strokes = sheet.feature("cells") >= thresholds.evident_cells
-            evident.append(excess[strokes & (excess - doubt > thresholds.evident_ink)])
-    marks = np.concatenate(evident) if evident else np.zeros(0)
+            clear = strokes & (excess - doubt > thresholds.evident_ink)
+            evident.append(np.column_stack([excess[clear], sheet.feature("peak")[clear]]))
+    marks = np.concatenate(evident) if evident else np.zeros((0, 2))
     if len(marks) < thresholds.least_marks:
-        return thresholds.usual_pen
-    return float(np.quantile(marks, 1 / 3))
+        return _Pen(thresholds.usual_pen, 0.0)
+    ink, peak = np.quantile(marks, 1 / 3, axis=0)
+    return _Pen(float(ink), float(peak))
 
 
 def _judge_all(
     sheets: Sequence[_Sheet],
     printed: Mapping[_PrintKey, _Print],
     labels: Mapping[str, _Label],
-    pen: float,
+    pen: _Pen,
     convention: Convention,
     thresholds: DecideSettings,
 ) -> dict[str, _Judged]:
@@ -286,7 +296,7 @@ def _judge(
     print_inside: bool,
     framed: bool,
     label: _Label,
-    pen: float,
+    pen: _Pen,
     convention: Convention,
     thresholds: DecideSettings,
 ) -> _Judged:
@@ -295,7 +305,7 @@ def _judge(
     pale = not print_inside and seen["dark"] < thresholds.pale_dark
     empty_below = (thresholds.pale_below if pale else thresholds.empty_below) + doubt
     marked_above = (
-        float(np.clip(thresholds.marked_share_of_pen * pen, thresholds.marked_least, thresholds.marked_most)) + 2 * doubt
+        float(np.clip(thresholds.marked_share_of_pen * pen.ink, thresholds.marked_least, thresholds.marked_most)) + 2 * doubt
     )
     lost = framed and not seen["seen"]
     if lost:
@@ -304,8 +314,16 @@ def _judge(
     middle = (max(empty_below, 1e-3) * marked_above) ** 0.5
     width = np.log(marked_above / middle)
     odds = 4.6 * np.log(max(excess, 1e-4) / middle) / width
-    probability = float(1 / (1 + np.exp(-np.clip(odds, -12, 12))))
-    full = seen["dark"] >= thresholds.full_dark and seen["least_cell"] >= thresholds.full_cell * seen["peak"]
+    surest = np.log(thresholds.most_certain / (1 - thresholds.most_certain))
+    probability = float(1 / (1 + np.exp(-np.clip(odds, -surest, surest))))
+    even = seen["least_cell"] >= thresholds.even_cell * seen["peak"] and seen["faint"] >= thresholds.even_faint
+    full = even or (seen["dark"] >= thresholds.full_dark and seen["least_cell"] >= thresholds.full_cell * seen["peak"])
+    line = not print_inside and seen["rest"] < thresholds.line_rest
+    # a highlighter and a stain are even or broad like marks, but paler than a pen, and than this writer's pen
+    wash = seen["dark"] < thresholds.wash_dark and (
+        (seen["faint"] >= thresholds.wash_faint and excess < thresholds.wash_ink)
+        or seen["peak"] < thresholds.wash_share_of_pen * pen.peak
+    )
     dot = seen["peak"] >= thresholds.peak_of_dot and not print_inside  # print is as black as a dot
     thin = seen["dark"] < thresholds.thin_dark or seen["least_cell"] < thresholds.thin_cell * seen["peak"]
     outside, beyond = seen["outside"] - label.outside, seen["beyond"] - label.beyond
@@ -313,7 +331,7 @@ def _judge(
     through = thin and outside > thresholds.through_outside and beyond > thresholds.through_beyond
     if excess < empty_below and not lost and not dot:
         verdict = Verdict.EMPTY
-    elif excess < marked_above or spot or through or (pale and seen["cells"] < thresholds.least_pale_cells):
+    elif excess < marked_above or spot or through or wash or line or (pale and seen["cells"] < thresholds.least_pale_cells):
         verdict = Verdict.UNSURE
     elif convention is Convention.CROSS and full:
         verdict = Verdict.UNDONE
@@ -328,7 +346,7 @@ def _judge(
         1 - probability if verdict is Verdict.EMPTY else probability,
         full=full,
         thin=thin,
-        strong=excess >= thresholds.strong_share_of_pen * pen,
+        strong=excess >= thresholds.strong_share_of_pen * pen.ink,
         outside=outside,
         beyond=beyond,
     )

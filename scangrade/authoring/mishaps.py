@@ -84,10 +84,13 @@ _OF_DIGITS = frozenset(
     {Mishap.FAINT_GHOST, Mishap.STRONG_GHOST, Mishap.PAINTED, Mishap.LABEL, Mishap.REDONE, Mishap.DOT, Mishap.LONG_TAIL}
 )
 
-#: Kinds whose boxes may as well be asked about: the verdict is certain enough that the opposite is an error, but hardly more.
+#: Marks of `person.py` that reach beyond what they are meant for.
+_REACHING = ("arrow", "strike", Style.TICK.value, "writing")
+#: One stroke through a box on a form where any mark counts.
 SLASH = "slash"
-FAIR_TO_ASK: frozenset[str] = frozenset({SLASH}) | frozenset(
-    f"{kind.value} {how}" for kind in (*OF_QUESTIONS, Mishap.NOTES, Mishap.DOODLE, Mishap.HAIR) for how in ("brush", "over")
+#: Kinds whose boxes may as well be asked about: the verdict is certain enough that the opposite is an error, but hardly more.
+FAIR_TO_ASK: frozenset[str] = frozenset(
+    {SLASH, *(f"{kind} {how}" for kind in (*Mishap, *_REACHING) for how in ("brush", "over"))}
 )
 #: Kinds that a black and white scanner may lose, or blacken.
 PALE: frozenset[str] = frozenset({Mishap.STRONG_GHOST.value, Mishap.HIGHLIGHTED.value})
@@ -170,7 +173,7 @@ class _Scene:
         self.layout = layout
         self.marks = list(filling.marks)
         self.truths = {f"{one.field}/{one.box}": one for one in filling.boxes}
-        self.loose = []
+        self.loose = [mark for mark in filling.marks if mark.kind in _REACHING]
 
     def filling(self) -> Filling:
         return Filling(tuple(self.marks), tuple(self.truths.values()))
@@ -183,6 +186,7 @@ class _Scene:
     def remove(self, boxes: Sequence[Box]) -> None:
         keys = {box.key for box in boxes}
         self.marks = [mark for mark in self.marks if mark.box not in keys]
+        self.loose = [mark for mark in self.loose if mark.box not in keys]
 
     def say(self, box: Box, verdict: Verdict, kind: str) -> None:
         self.truths[box.key] = replace(self.truths[box.key], verdict=verdict, kind=kind)

@@ -108,9 +108,10 @@ def _inside(
     def mean(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
         return np.asarray(patches[:, mask].mean(axis=1), dtype=np.float32)
 
-    # Shadow and noise beside the box are in the box as well. Ink beside it is not: hence a quantile, and a limit.
+    # Shadow and noise beside the box are in the box as well. Ink beside it is not: hence quantiles of both, and a limit.
     around = np.nan_to_num(np.quantile(patches[:, band], settings.floor_quantile, axis=1))
-    floor = np.clip(around, -settings.most_floor, settings.most_floor)[:, None, None]
+    within = np.nan_to_num(np.quantile(patches[:, inside], settings.floor_quantile, axis=1))
+    floor = np.clip(np.minimum(around, within), -settings.most_floor, settings.most_floor)[:, None, None]
     patches = ((patches - floor) / (1.0 - floor)).astype(np.float32)
     pixels = patches[:, inside]
     cells = np.stack([mean(inside & (third_x == i) & (third_y == j)) for j in range(3) for i in range(3)], axis=1)
@@ -123,11 +124,27 @@ def _inside(
             np.percentile(pixels, 95, axis=1),
             cells.min(axis=1),
             (cells > settings.cell_ink).mean(axis=1),
+            _without_line(patches, inside, max(1, round(settings.line_mm * q))),
             mean(on_diagonal) - mean(off_diagonal),
             mean(band),
             _share_above(patches[:, far], settings.beyond_ink),
         ]
     ).astype(np.float32)
+
+
+def _without_line(patches: NDArray[np.float32], inside: NDArray[np.bool_], width: int) -> NDArray[np.float32]:
+    """Mean darkness of the inside without the darkest band of columns, or of rows, that is `width` pixels wide."""
+    ink = np.where(inside, patches, 0.0)
+    rests = []
+    for axis in (1, 2):
+        sums, counts = ink.sum(axis=axis), inside.sum(axis=axis - 1)
+        window = np.ones(width)
+        banded = np.apply_along_axis(np.convolve, 1, sums, window, "valid")
+        members = np.convolve(counts, window, "valid")
+        best = banded.argmax(axis=1)
+        left = (sums.sum(axis=1) - banded[np.arange(len(banded)), best]) / np.maximum(counts.sum() - members[best], 1)
+        rests.append(left)
+    return np.asarray(np.minimum(*rests), dtype=np.float32)
 
 
 def _share_above(pixels: NDArray[np.float32], level: float) -> NDArray[np.float32]:
