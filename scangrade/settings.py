@@ -500,14 +500,20 @@ class DecideSettings:
     """Ink that print inside a box can have; shaded boxes with a letter reach 0.37."""
 
     weakest_print: float = 0.6
-    strongest_print: float = 1.7
-    """Bounds of a page's print strength against the blank form's: photocopies of photocopies."""
+    strongest_print: float = 1.25
+    """Bounds of a page's print strength against the blank form's: toner and blur. More is likelier a page full of marks."""
 
     print_spread: float = 0.15
     """Uncertainty of print's ink as a share of it: toner, sharpness, and letters cut by the measured area."""
 
     least_print_doubt: float = 0.03
     """Uncertainty of the ink of print that was seen too seldom to know it."""
+
+    least_letters: int = 5
+    letters_differ: float = 0.04
+    most_print_of_few: float = 0.2
+    """Different letters in boxes of one size, below which all may be marked more often than not; ink by which letters differ; and
+    ink of a letter that is believed then."""
 
     most_doubt: float = 0.25
     """Greatest uncertainty of an empty box' ink: whatever is printed, a box that is nearly all black is marked."""

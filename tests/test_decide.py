@@ -203,11 +203,21 @@ def test_light_pencil_is_a_mark_in_a_booklet_of_light_pencil_and_doubtful_among_
 
 
 def test_a_letter_that_every_empty_box_seems_to_hold_is_print_even_if_the_layout_does_not_say_so() -> None:
-    letters = dict(zip("ABCD", (0.17, 0.19, 0.15, 0.18), strict=True))
-    layout = a_layout(questions=10)
+    letters = dict(zip("ABCDE", (0.17, 0.19, 0.15, 0.18, 0.16), strict=True))
+    layout = a_layout(questions=10, options="ABCDE")
     shown = {box.key: {"ink": letters[box.value], "peak": 0.95} for box in layout.boxes(1)}
     assert set(verdicts(layout, shown).values()) == {Verdict.EMPTY}
     assert verdicts(layout, {**shown, "3/B": FULL})["3/B"] is Verdict.MARKED
+
+
+@pytest.mark.parametrize("share", [0.5, 0.8, 1.0])
+@pytest.mark.parametrize("options", ["TF", "ABCD"])
+def test_marks_over_print_never_pass_for_print_however_many_there_are(options: str, share: float) -> None:
+    layout = a_layout(questions=10, options=options, printed=True)
+    rng = np.random.default_rng(1)
+    marks = {box.key: {**CROSS, "ink": 0.25} for box in layout.boxes(1) if rng.random() < share}
+    seen = verdicts(layout, marks, print_ink=0.06)
+    assert not any(seen[key] is Verdict.EMPTY for key in marks)
 
 
 def test_an_answer_that_everybody_gave_is_not_taken_for_print() -> None:

@@ -111,10 +111,11 @@ _PrintKey = tuple[str, bool, float, float]  # text, whether the layout says it i
 
 @dataclass(frozen=True, slots=True)
 class _Print:
-    """Ink of an empty box, and how far that may be off."""
+    """Ink of an empty box, how far that may be off, and how much more a box that seems empty is forgiven."""
 
     ink: float
     doubt: float
+    slack: float = 0.0
 
 
 _NO_PRINT = _Print(0.0, 0.0)
@@ -143,8 +144,8 @@ def _learn_print(sheets: Iterable[_Sheet], thresholds: DecideSettings) -> dict[_
         if not declared:
             frequent = [key for key in group if len(found[key]) >= thresholds.least_for_print]
             alike = [key for key in frequent if _is_print(levels[key], thresholds)]
-            if len(alike) * 2 <= len(frequent):
-                # a letter that stands alone with its ink: everybody's answer, or print after all
+            if len(alike) * 2 <= len(frequent) or len(alike) < thresholds.least_letters:
+                # few letters with the same ink in box after box: everybody's answer, or print after all
                 learned |= {key: _Print(0.0, float(levels[key][1]) / 2) for key in alike}
                 continue
         learned |= _agreed(group, found, levels, thresholds)
@@ -178,10 +179,16 @@ def _agreed(
         else:
             # where half of the boxes hold more than the emptier ones, print may be in some and beside others
             uneven = middle - low if middle - low > thresholds.print_tightness else 0.0
-            learned[key] = _Print(
-                low, thresholds.print_spread * low + thresholds.least_print_doubt / 2 * (low > 0.01) + uneven
-            )
-    return learned
+            slack = thresholds.print_spread * low + thresholds.least_print_doubt / 2 * (low > 0.01)
+            learned[key] = _Print(low, slack + uneven, slack)
+    if len(group) >= thresholds.least_letters:
+        return learned
+    # of a few letters most may be marked in most boxes: believe only what the palest box of any of them shows
+    least = 0.0 if len(group) == 1 else min(*(float(levels[key][0]) for key in group), thresholds.most_print_of_few)
+    return {
+        key: one if one.ink - least <= thresholds.letters_differ else _Print(least, max(one.doubt, one.ink - least))
+        for key, one in learned.items()
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,21 +227,29 @@ def _print_strength(sheet: _Sheet, thresholds: DecideSettings) -> float:
     return float(np.clip(ratio, thresholds.weakest_print, thresholds.strongest_print))
 
 
-def _excess(
-    sheet: _Sheet, printed: Mapping[_PrintKey, _Print], thresholds: DecideSettings
-) -> tuple[Values, Values, NDArray[np.bool_]]:
-    """Ink beyond an empty box' as a share of the white left in it; how far "empty" may be off; whether print is inside."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Excess:
+    """What the boxes of a sheet hold beyond an empty one."""
+
+    ink: Values  #: as a share of the white that is left in an empty box
+    doubt: Values  #: how far "empty" may be off
+    slack: Values  #: how much a box that seems empty is forgiven
+    printed: NDArray[np.bool_]  #: whether there is print inside
+
+
+def _excess(sheet: _Sheet, printed: Mapping[_PrintKey, _Print], thresholds: DecideSettings) -> _Excess:
     ink = sheet.feature("ink")
     empty = sheet.feature("blank_ink") * _print_strength(sheet, thresholds)
     doubt = thresholds.print_spread * np.nan_to_num(empty)
+    slack = doubt.copy()
     for position, box in enumerate(sheet.boxes):
         if np.isfinite(empty[position]):
             continue
         known = printed.get(_print_key(box), _NO_PRINT)
-        empty[position], doubt[position] = known.ink, known.doubt
+        empty[position], doubt[position], slack[position] = known.ink, known.doubt, known.slack
     empty = np.clip(empty, 0.0, thresholds.most_print)
     doubt = np.minimum(doubt, thresholds.most_doubt)
-    return (ink - empty) / (1.0 - empty), doubt, empty > thresholds.empty_below
+    return _Excess((ink - empty) / (1.0 - empty), doubt, slack, empty > thresholds.empty_below)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,11 +264,11 @@ def _pen(sheets: Sequence[_Sheet], printed: Mapping[_PrintKey, _Print], threshol
     """What this writer's evident marks have in common: their lower third; the usual ink where there are too few."""
     evident = []
     for sheet in sheets:
-        excess, doubt, _ = _excess(sheet, printed, thresholds)
+        excess = _excess(sheet, printed, thresholds)
         with np.errstate(invalid="ignore"):
             strokes = sheet.feature("cells") >= thresholds.evident_cells
-            clear = strokes & (excess - doubt > thresholds.evident_ink)
-            evident.append(np.column_stack([excess[clear], sheet.feature("peak")[clear]]))
+            clear = strokes & (excess.ink - excess.doubt > thresholds.evident_ink)
+            evident.append(np.column_stack([excess.ink[clear], sheet.feature("peak")[clear]]))
     marks = np.concatenate(evident) if evident else np.zeros((0, 2))
     if len(marks) < thresholds.least_marks:
         return _Pen(thresholds.usual_pen, 0.0)
@@ -271,14 +286,15 @@ def _judge_all(
 ) -> dict[str, _Judged]:
     judged: dict[str, _Judged] = {}
     for sheet in sheets:
-        excess, doubt, inside = _excess(sheet, printed, thresholds)
+        excess = _excess(sheet, printed, thresholds)
         coarse = sheet.feature("scale") < thresholds.coarse_pixels_per_mm
         for position, box in enumerate(sheet.boxes):
             judged[box.key] = _judge(
-                float(excess[position]),
-                float(doubt[position]),
+                float(excess.ink[position]),
+                float(excess.doubt[position]),
+                float(excess.slack[position]),
                 {name: float(sheet.values[position, column]) for name, column in _COLUMN.items()},
-                print_inside=bool(inside[position]),
+                print_inside=bool(excess.printed[position]),
                 framed=box.frame_mm > 0 and not bool(coarse[position]),
                 label=labels.get(box.key, _Label()),
                 pen=pen,
@@ -291,6 +307,7 @@ def _judge_all(
 def _judge(
     excess: float,
     doubt: float,
+    slack: float,
     seen: Mapping[str, float],
     *,
     print_inside: bool,
@@ -303,10 +320,10 @@ def _judge(
     if not np.isfinite(excess):
         return _Judged(Verdict.UNSURE, 0.5)
     pale = not print_inside and seen["dark"] < thresholds.pale_dark
-    empty_below = (thresholds.pale_below if pale else thresholds.empty_below) + doubt
-    marked_above = (
-        float(np.clip(thresholds.marked_share_of_pen * pen.ink, thresholds.marked_least, thresholds.marked_most)) + 2 * doubt
-    )
+    marked = float(np.clip(thresholds.marked_share_of_pen * pen.ink, thresholds.marked_least, thresholds.marked_most))
+    empty = min(thresholds.pale_below if pale else thresholds.empty_below, thresholds.empty_share_of_marked * marked)
+    # doubt about print makes more boxes a person's; it must never let a mark pass for print
+    empty_below, marked_above = empty + slack, marked + 2 * doubt
     lost = framed and not seen["seen"]
     if lost:
         marked_above = max(marked_above, thresholds.marked_without_frame)
