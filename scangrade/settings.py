@@ -70,8 +70,8 @@ class RegistrationLimits:
     least_solid_fill: float = 0.55
     """Area of a filled mark over its bounding box: 0.785 for a disc, 0.65 for a square turned by 15 degrees, less with ragged edges."""
 
-    most_candidates: int = 80
-    """Components kept per kind of mark, outermost first: bounds the work on a page full of dots."""
+    most_candidates: int = 200
+    """Components kept per kind of mark, outermost first: bounds the work on a page full of filled boxes."""
 
     least_fiducials: int = 2
     """Marks that propose a placement; with two only, the printed boxes must confirm it."""
@@ -87,6 +87,9 @@ class RegistrationLimits:
 
     most_per_rotation: int = 3
     """Proposals per rotation that are looked at closely: the best supported one may rest on a stray dot."""
+
+    twin_mm: float = 40.0
+    """Distance between two placements of a form, both with all marks, at which they are two sheets on one image."""
 
     least_streak_share: float = 1.6
     """Length of a straight line, in sizes of the largest mark at the largest scale, that cannot be part of a mark."""
@@ -332,6 +335,9 @@ class PageLimits:
     rival_share: float = 0.85
     """Likeness, as a share of the best candidate's, from which another page or placement is a rival that boxes cannot rule out. A
     column of boxes found upside down on another page reached 0.5, pages with the same boxes 0.97 to 1."""
+
+    own_boxes_seen: float = 0.6
+    """Share of the boxes that only one of two similar pages has, which must be seen for that page and unseen for the other."""
 
     usual_shift_mm: float = 1.5
     """Distance by which all boxes of a page may lie aside together, at which a placement loses two thirds of its likeness: prints

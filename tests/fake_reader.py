@@ -27,6 +27,7 @@ from scangrade.model import (
 EMPTY = {"frame": 0.9, "seen": 1.0, "contrast": 0.9, "scale": 5.9}
 FULL = EMPTY | {
     "ink": 0.9,
+    "rest": 0.9,
     "core": 0.95,
     "dark": 0.95,
     "faint": 0.97,

@@ -207,6 +207,48 @@ def test_pages_without_code_are_told_by_their_boxes_whatever_the_order() -> None
         assert (read.page, read.page_source) == (number, "content")
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+def test_two_sheets_on_one_image_are_set_aside_so_that_none_is_lost(axis: int) -> None:
+    layout = form()
+    first, _ = scan(layout, ANSWERS, GOOD)
+    second, _ = scan(layout, {}, GOOD, seed=2)
+    size = min(first[0].pixels.shape[1 - axis], second[0].pixels.shape[1 - axis])
+    halves = [np.take(image.pixels, range(size), axis=1 - axis) for image in (first[0], second[0])]
+    both = np.ascontiguousarray(np.concatenate(halves, axis=axis))
+    read = read_page(PageImage(both, first[0].dpi, "x"), FormReader(layout), expected_page=1)
+    assert isinstance(read, PageSetAside)
+    assert "more than one sheet" in read.detail
+
+
+def test_a_page_is_not_taken_for_one_that_has_its_boxes_and_more() -> None:
+    layout = form(pages=2)
+    shifted = tuple(
+        replace(field, boxes=tuple(replace(box, x_mm=box.x_mm - 25 * (field.page - 1)) for box in field.boxes))
+        for field in layout.fields
+    )
+    layout = replace(layout, fields=tuple(field for field in shifted if field.id != "1.12"))  # page 2 has a row more
+    images, _ = scan(layout, {}, OFFICE)
+    reader = FormReader(layout)
+    for number, image in enumerate(images, 1):
+        read = read_page(image, reader, expected_page=3 - number)
+        assert isinstance(read, PageRead), read
+        assert (read.page, read.page_source) == (number, "content")
+
+
+def test_a_page_whose_code_is_spoilt_is_not_told_by_its_place_in_the_pile() -> None:
+    layout = form(pages=2, content="{exam}/{page}")
+    alike = tuple(
+        replace(field, boxes=tuple(replace(box, x_mm=box.x_mm - 25 * (field.page - 1)) for box in field.boxes))
+        for field in layout.fields
+    )
+    layout = replace(layout, fields=alike)
+    images, truth = scan(layout, {}, OFFICE)
+    spilled = cover(images[1], truth.pages[1].transform, {(105, 18): 40}, half_mm=9)
+    read = read_page(spilled, FormReader(layout), expected_page=1)
+    assert isinstance(read, PageSetAside)
+    assert read.reason is Reason.UNKNOWN_PAGE
+
+
 def test_pages_that_look_alike_are_told_by_order_and_say_so() -> None:
     layout = form(pages=2)
     alike = tuple(

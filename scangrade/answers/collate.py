@@ -113,6 +113,7 @@ def collate(pages: Sequence[ScannedPage], layout: Layout) -> tuple[tuple[Booklet
         flags += _missing_flags(booklet, draft, boxed=boxed, scored_pages=scored_pages, never=never)
         flags += _duplicate_flags(booklet, draft, scored_pages)
         flags += _order_flags(booklet.id, draft)
+        flags += _assumed_flags(booklet, scored_pages)
     return tuple(booklets), tuple(flags)
 
 
@@ -387,6 +388,21 @@ def _order_flags(booklet_id: str, draft: _Draft) -> list[Flag]:
             ref=ref,
         )
         for ref, detail in draft.doubts
+    ]
+
+
+def _assumed_flags(booklet: Booklet, scored_pages: frozenset[int]) -> list[Flag]:
+    """Pages with boxes that only their place in the pile told from others that look alike."""
+    return [
+        Flag(
+            FlagKind.PAGE_ORDER,
+            f"{_place(page.ref)}: that this is page {number} was told by its place in the pile only, since pages look alike. Check it.",
+            booklet.id,
+            number,
+            page.ref,
+        )
+        for number, page in booklet.pages.items()
+        if number in scored_pages and isinstance(page.result, PageRead) and page.result.page_source == "order"
     ]
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import cv2
@@ -35,6 +35,7 @@ class Placement:
     expected: int  #: marks that the layout has
     residual_mm: float  #: root mean square of their distances to an affine placement
     rotation: int  #: 0, 90, 180, 270: clockwise turn that brings the image upright
+    alone: bool = True  #: whether no second form with all its marks lies elsewhere on the image
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,6 +104,12 @@ def placements(ink: PageInk, page: LayoutPage, *, dpi: float | None, limits: Reg
     return tuple(one for one in best.values() if one.found >= most - 1)
 
 
+def _apart_mm(one: NDArray[np.float64], other: NDArray[np.float64], page: LayoutPage) -> float:
+    """Distance between the middles of a page under two placements."""
+    middle = (page.width_mm / 2, page.height_mm / 2)
+    return float(np.linalg.norm(project(one, [middle]) - project(other, [middle]))) / local_scale(other, *middle)
+
+
 def _masks(ink: PageInk, high: float, streak_px: int, limits: RegistrationLimits) -> Iterator[tuple[Gray, int]]:
     """Ink masks in which marks are looked for, and by how much they are reduced: each only if the one before was not enough."""
     factor = int(high / limits.greatest_scale / limits.candidate_pixels_per_mm)
@@ -131,6 +138,10 @@ def _supported(
     found: dict[int, Placement] = {}
     for rotation, matrix in _hypotheses(page.fiducials, candidates, *scales, limits):
         if rotation in found and found[rotation].found == len(page.fiducials):
+            if _apart_mm(matrix, found[rotation].matrix, page) > limits.twin_mm:
+                twin = _refined(gray, matrix, page, limits)
+                if twin is not None and twin.found == len(page.fiducials):
+                    found[rotation] = replace(found[rotation], alone=False)
             continue
         placement = _refined(gray, matrix, page, limits)
         if placement is not None and (rotation not in found or placement.found > found[rotation].found):

@@ -6,6 +6,7 @@ page code, read where each placement says it must be; where there is none, the p
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -97,6 +98,8 @@ def locate(
     )
     if not candidates:
         return _unplaced(layout)
+    if not all(one.placement.alone for one in candidates):
+        return Unlocated(Reason.NOT_REGISTERED, "more than one sheet is on this image: scan each page on its own")
     if layout.page_code is not None:
         coded, seen = _by_code(ink, layout, layout.page_code, candidates, limits)
         if coded:
@@ -108,6 +111,9 @@ def locate(
     if isinstance(chosen, Located) and chosen.source != "code" and _says_copy(layout.page_code):
         # whose page it is only the code can say: its place in the pile is no evidence when pages come in any order
         detail = f"its page code cannot be read, so its booklet is not known; by its print it may be page {chosen.page}"
+        return Unlocated(Reason.UNKNOWN_PAGE, detail, page=chosen.page)
+    if isinstance(chosen, Located) and chosen.source == "order" and layout.page_code is not None:
+        detail = f"its page code cannot be read, and its print does not tell it from other pages; it may be page {chosen.page}"
         return Unlocated(Reason.UNKNOWN_PAGE, detail, page=chosen.page)
     return chosen
 
@@ -307,10 +313,7 @@ def _choose(examined: Sequence[_Examined], layout: Layout, expected_page: int, l
     if with_boxes:
         top = max(one.likeness(limits) for one in with_boxes)
         near = [one for one in with_boxes if one.likeness(limits) >= limits.rival_share * top]
-        most = max(one.framed for one in near)
-        near = [
-            one for one in near if one.framed == most
-        ]  # a page's own boxes all seen; another page's boxes may be among them
+        near = [one for one in near if not any(_contradicts(other, one, limits) for other in near)]
     else:
         near = believed
     by_content = bool(with_boxes) and len({one.candidate.page for one in near}) == 1
@@ -319,6 +322,9 @@ def _choose(examined: Sequence[_Examined], layout: Layout, expected_page: int, l
     if len(near) > 1 and len(rotations) > 1 and not any(one.boxes for one in near):
         # nothing on the page is measured, so that either way up will do; the better supported comes first
         near = near[:1]
+    if len(near) > 1 and len({one.candidate.page for one in near}) == 1:
+        detail = f"page {near[0].candidate.page} fits either way up: give the form a mark or a page code that is not symmetric"
+        return Unlocated(Reason.UNKNOWN_PAGE, detail, page=near[0].candidate.page)
     if len(near) != 1:
         return Unlocated(
             Reason.UNKNOWN_PAGE, f"it may be page {' or '.join(sorted({str(one.candidate.page) for one in near}))}"
@@ -333,6 +339,29 @@ def _choose(examined: Sequence[_Examined], layout: Layout, expected_page: int, l
     return Located(
         chosen.candidate.page, chosen.candidate.copy, source, chosen.candidate.placement, chosen.frames, chosen.pixels_per_mm
     )
+
+
+def _contradicts(other: _Examined, one: _Examined, limits: PageLimits) -> bool:
+    """Whether the boxes that only one of two pages has say that it is the other."""
+    if other.candidate.page == one.candidate.page:
+        return False
+    mine, others = _own_boxes_seen(one, other), _own_boxes_seen(other, one)
+    if np.isnan(mine):
+        return bool(others >= limits.own_boxes_seen)
+    if np.isnan(others):
+        return bool(mine <= 1 - limits.own_boxes_seen)
+    return bool(others - mine >= 2 * limits.own_boxes_seen - 1)
+
+
+def _own_boxes_seen(one: _Examined, other: _Examined) -> float:
+    """Share of the frames seen among the boxes that only the first of two pages has; NaN where it has none of its own."""
+    if not one.boxes or not other.boxes:
+        return math.nan
+    places = np.array([(box.x_mm, box.y_mm) for box in one.boxes])
+    there = np.array([(box.x_mm, box.y_mm) for box in other.boxes])
+    own = np.linalg.norm(places[:, None] - there[None], axis=2).min(axis=1) > 1.0
+    own &= np.isfinite(one.frames.score)
+    return float(one.frames.seen[own].mean()) if own.any() else math.nan
 
 
 def _of_expected_page(near: list[_Examined], expected_page: int) -> list[_Examined]:
