@@ -21,7 +21,11 @@ DEFAULT_CORPUS = REPOSITORY.parent / "shared" / "corpus"
 def main() -> int:
     """Run the benchmark; 1 where the samples hold a silent error, or another gradebook than the one kept."""
     options = _options()
-    scratch = Path(tempfile.mkdtemp(prefix="scangrade-benchmark-"))
+    with tempfile.TemporaryDirectory(prefix="scangrade-benchmark-") as scratch:
+        return _measure(options, Path(scratch))
+
+
+def _measure(options: argparse.Namespace, scratch: Path) -> int:
     samples = sorted(folder for folder in (REPOSITORY / "samples").glob("*") if (folder / "truth.json").is_file())
     errors = 0
     if samples and not options.no_samples:
