@@ -357,6 +357,10 @@ class PageLimits:
     blank_ink_share: float = 0.002
     """Share of dark pixels below which a page without marks is blank: dust and holes; one line of handwriting has more."""
 
+    blank_share_of_black: float = 0.4
+    """Darkness, as a share of the page's black, of those pixels: on a page without print 12 % below paper, beyond noise and beyond
+    the back shining through."""
+
     code_margin_mm: float = 3.0
     """Added around the page code's region: errors of a placement by two marks."""
 

@@ -148,6 +148,14 @@ def test_a_blank_page_is_known_as_blank_even_with_dust() -> None:
     assert read.reason is Reason.BLANK
 
 
+def test_a_very_pale_page_is_not_taken_for_a_blank_one() -> None:
+    layout = form()
+    images, _ = scan(layout, ANSWERS, OFFICE)
+    pale = (255 - (255 - images[0].pixels.astype(np.float32)) * 0.17).astype(np.uint8)
+    read = read_page(PageImage(pale, images[0].dpi, "x"), FormReader(layout), expected_page=1)
+    assert not (isinstance(read, PageSetAside) and read.reason is Reason.BLANK)
+
+
 def test_another_form_with_the_same_marks_is_not_taken_for_ours() -> None:
     images, _ = scan(form(questions=12), ANSWERS, OFFICE)
     other = form(pages=3)

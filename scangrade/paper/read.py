@@ -121,7 +121,9 @@ def _is_blank(ink: PageInk) -> bool:
     height, width = ink.gray.shape
     edge = max(1, round(0.04 * min(height, width)))  # scanners draw shadows along the edges
     inner = (slice(edge, height - edge), slice(edge, width - edge))
-    dark = ink.gray[inner].astype(np.uint16) * 4 < ink.paper[inner].astype(np.uint16) * 3
+    # against this page's own black: what a pale scan leaves of a page is still a page
+    level = 1.0 - PAGE.blank_share_of_black * ink.contrast
+    dark = ink.gray[inner].astype(np.float32) < ink.paper[inner].astype(np.float32) * level
     return bool(dark.mean() < PAGE.blank_ink_share)
 
 
