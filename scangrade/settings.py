@@ -134,6 +134,11 @@ REGISTRATION = RegistrationLimits()
 class FrameLimits:
     """How the printed frames of boxes are looked for."""
 
+    least_pixels_per_mm: float = 4.0
+    most_pixels_per_mm: float = 6.0
+    """Resolutions between which frames are looked for: 100 dpi, at which a rule of 0.3 mm has a pixel, and 150 dpi; more costs its
+    fourth power and finds no frame better."""
+
     search_mm: float = 2.1
     """Radius of the search: feed distortion reaches 1 mm in the middle of a page, a form printed from another version 1.9 mm."""
 

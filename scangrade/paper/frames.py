@@ -48,6 +48,11 @@ class Frames:
     residual_mm: float
 
 
+def sampling(scale: float, limits: FrameLimits) -> float:
+    """Resolution at which frames are looked for in an image of `scale` pixels per mm: its own, within what frames need."""
+    return float(np.clip(scale, limits.least_pixels_per_mm, limits.most_pixels_per_mm))
+
+
 def find_frames(
     ink: PageInk, matrix: NDArray[np.float64], boxes: Sequence[Box], *, pixels_per_mm: float, limits: FrameLimits
 ) -> Frames:

@@ -17,7 +17,7 @@ from scangrade.geometry import local_scale, project
 from scangrade.model import FEATURES, Box, Layout, LayoutPage, PageCode, PageCodeKind, Reason
 from scangrade.paper.constellation import place_by_boxes
 from scangrade.paper.fiducials import Placement, ink_mask, placements, scale_range
-from scangrade.paper.frames import Frames, find_frames
+from scangrade.paper.frames import Frames, find_frames, sampling
 from scangrade.paper.measure import measure
 from scangrade.paper.page_code import match_content, read_barcode
 from scangrade.paper.patches import PageInk
@@ -228,7 +228,7 @@ def _read_code(
 
 def _read_bits(ink: PageInk, code: PageCode, placement: Placement, limits: PageLimits) -> list[tuple[int, str, str]]:
     scale = local_scale(placement.matrix, code.bits[0].x_mm, code.bits[0].y_mm)
-    frames = find_frames(ink, placement.matrix, code.bits, pixels_per_mm=_sampling(scale), limits=FRAMES)
+    frames = find_frames(ink, placement.matrix, code.bits, pixels_per_mm=sampling(scale, FRAMES), limits=FRAMES)
     readings = measure(ink, placement.matrix, code.bits, frames, None, pixels_per_mm=scale, settings=MEASURE)
     darkness = readings.values[:, FEATURES.index("ink")]
     if np.isnan(darkness).any():
@@ -248,11 +248,6 @@ def _read_bits(ink: PageInk, code: PageCode, placement: Placement, limits: PageL
         seen = "".join("1" if bit else "0" for bit in bits)
         return [(0, "", f"its page code reads {seen}, which is not of the layout")]
     return []
-
-
-def _sampling(scale: float) -> float:
-    """Resolution at which frames are looked for, in pixels per mm: the image's own within what frames need."""
-    return float(np.clip(scale, 4.0, 6.0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -283,7 +278,7 @@ def _examine(ink: PageInk, layout: Layout, candidate: _Candidate) -> _Examined:
     page = layout.page(candidate.page)
     matrix: NDArray[np.float64] = candidate.placement.matrix
     scale = local_scale(matrix, page.width_mm / 2, page.height_mm / 2)
-    frames = find_frames(ink, matrix, boxes, pixels_per_mm=_sampling(scale), limits=FRAMES)
+    frames = find_frames(ink, matrix, boxes, pixels_per_mm=sampling(scale, FRAMES), limits=FRAMES)
     return _Examined(candidate, boxes, frames, scale)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scangrade.errors import DefinitionError, Issue, Severity
 from scangrade.geometry import MM_PER_INCH, as_transform
 from scangrade.model import Layout, LayoutPage, PageRead, PageResult, PageSetAside, Readings, Reason
-from scangrade.paper.frames import find_frames
+from scangrade.paper.frames import find_frames, sampling
 from scangrade.paper.locate import BlankPage, Located, Unlocated, locate
 from scangrade.paper.measure import measure
 from scangrade.paper.patches import PageInk, page_ink
@@ -45,7 +45,7 @@ class FormReader:
         self.blanks[page.number] = BlankPage(find_print(pixels, scale, limits=REFERENCE), (across, down))
         boxes = self.layout.boxes(page.number)
         ink = page_ink(pixels, scale, least_contrast=FRAMES.least_contrast)
-        frames = find_frames(ink, matrix, boxes, pixels_per_mm=min(max(scale, 4.0), 6.0), limits=FRAMES)
+        frames = find_frames(ink, matrix, boxes, pixels_per_mm=sampling(scale, FRAMES), limits=FRAMES)
         empty = measure(ink, matrix, boxes, frames, None, pixels_per_mm=scale, settings=MEASURE)
         # some blanks are only a page's heading, kept for registration: they tell nothing of boxes that they do not show
         hidden = np.isfinite(frames.score) & ~frames.seen
