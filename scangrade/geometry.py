@@ -42,11 +42,9 @@ def project(matrix: NDArray[np.float64], points: ArrayLike) -> NDArray[np.float6
 
 def local_scale(matrix: NDArray[np.float64], x: float, y: float) -> float:
     """Pixels per millimetre of a homography around a point: the square root of its area scale."""
-    step = 0.5
-    corners = project(matrix, [(x - step, y - step), (x + step, y - step), (x, y + step), (x, y - step)])
-    across = corners[1] - corners[0]
-    down = corners[2] - corners[3]
-    return float(abs(across[0] * down[1] - across[1] * down[0]) ** 0.5)
+    (a, b, c), (d, e, f), (g, h, i) = matrix.tolist()
+    determinant = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
+    return float(abs(determinant / (g * x + h * y + i) ** 3) ** 0.5)
 
 
 def parabola_top(values: NDArray[np.float32], at: int) -> float:
@@ -56,3 +54,11 @@ def parabola_top(values: NDArray[np.float32], at: int) -> float:
     before, here, after = float(values[at - 1]), float(values[at]), float(values[at + 1])
     bend = before - 2 * here + after
     return 0.0 if bend >= 0 else 0.5 * (before - after) / bend
+
+
+def parabola_tops(before: ArrayLike, here: ArrayLike, after: ArrayLike) -> NDArray[np.float64]:
+    """As `parabola_top` for many greatest values at once, given with their neighbours."""
+    left, middle, right = (np.asarray(values, dtype=np.float64) for values in (before, here, after))
+    bend = left - 2 * middle + right
+    bent = bend < 0
+    return np.where(bent, 0.5 * (left - right) / np.where(bent, bend, 1.0), 0.0)

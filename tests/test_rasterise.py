@@ -515,8 +515,8 @@ def test_a_grey_jpeg_keeps_150_dpi(dpi: float, factor: int, tmp_path: Path, pict
     assert whole.sha256 == page.sha256
 
 
-@pytest.mark.parametrize(("dpi", "factor"), [(300, 1), (400, 2), (600, 3)])
-def test_one_bit_keeps_200_dpi(dpi: float, factor: int, tmp_path: Path, ink: Gray, no_rendering: None) -> None:
+@pytest.mark.parametrize(("dpi", "factor"), [(200, 1), (300, 2), (450, 3)])
+def test_one_bit_keeps_150_dpi(dpi: float, factor: int, tmp_path: Path, ink: Gray, no_rendering: None) -> None:
     stored = large(ink, 6)
     width, height = stored.shape[1] / dpi * 72, stored.shape[0] / dpi * 72
     entries = {

@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import Any
 
 import cv2
 import numpy as np
@@ -44,6 +45,29 @@ class _Candidates:
 
     centre: Points
     size: NDArray[np.float64]
+
+
+#: Candidates by a mark's kind and size in mm.
+_ByKind = dict[tuple[FiducialKind, float], _Candidates]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Hypothesis:
+    """A placement that candidates propose."""
+
+    rotation: int
+    matrix: NDArray[np.float64]  #: affine
+    rank: tuple[int, float]  #: less is better: votes, negative, and the distances of the candidates together in mm
+    key: tuple[int, ...]  #: rotation and candidates: who proposes the same
+
+    def worse(self, other: _Hypothesis, limits: RegistrationLimits) -> bool:
+        """Whether fewer candidates support it than another one, or farther ones. Of a form upside down, the same ones do."""
+        return self.rank[0] > other.rank[0] or self.rank[1] > other.rank[1] + limits.sure_mm * (len(self.key) - 1)
+
+
+def _sure(votes: int, miss_mm: float, marks: int, limits: RegistrationLimits) -> bool:
+    """Whether all marks have a candidate, and close by."""
+    return votes == marks and miss_mm <= limits.sure_mm * marks
 
 
 def scale_range(
@@ -89,11 +113,11 @@ def placements(ink: PageInk, page: LayoutPage, *, dpi: float | None, limits: Reg
     fiducials = page.fiducials
     if len(fiducials) < limits.least_fiducials:
         return ()
-    low, high = scale_range((ink.gray.shape[0], ink.gray.shape[1]), page, dpi, limits)
-    largest = max(one.size_mm for one in fiducials)
+    scales = scale_range((ink.gray.shape[0], ink.gray.shape[1]), page, dpi, limits)
+    seen = _SeenMarks()
     found: list[Placement] = []
-    for mask, factor in _masks(ink, high, round(limits.least_streak_share * largest * high), limits):
-        found += _supported(ink.gray, mask, factor, page, (low, high), limits)
+    for candidates, thorough in _looks(ink, page, scales, limits):
+        found += _supported(ink.gray, candidates, page, scales, seen, limits, thorough=thorough)
         if max((one.found for one in found), default=0) == len(fiducials):
             break
     best: dict[int, Placement] = {}
@@ -110,49 +134,62 @@ def _apart_mm(one: NDArray[np.float64], other: NDArray[np.float64], page: Layout
     return float(np.linalg.norm(project(one, [middle]) - project(other, [middle]))) / local_scale(other, *middle)
 
 
-def _masks(ink: PageInk, high: float, streak_px: int, limits: RegistrationLimits) -> Iterator[tuple[Gray, int]]:
-    """Ink masks in which marks are looked for, and by how much they are reduced: each only if the one before was not enough."""
-    factor = int(high / limits.greatest_scale / limits.candidate_pixels_per_mm)
-    if factor > 1:
-        small = (ink.gray.shape[1] // factor, ink.gray.shape[0] // factor)
-        reduced = PageInk(
-            np.asarray(cv2.resize(ink.gray, small, interpolation=cv2.INTER_AREA), dtype=np.uint8),
-            np.asarray(cv2.resize(ink.paper, small, interpolation=cv2.INTER_NEAREST), dtype=np.uint8),
-            ink.contrast,
+def _looks(
+    ink: PageInk, page: LayoutPage, scales: tuple[float, float], limits: RegistrationLimits
+) -> Iterator[tuple[_ByKind, bool]]:
+    """Candidates to try, and whether to try every pair of them: the dearer each only if the ones before were not enough."""
+    low, high = scales
+    times = int(math.log2(max(1.0, high / limits.greatest_scale / limits.candidate_pixels_per_mm)))
+    earlier: list[_ByKind] = []
+    for halved in (times, 0) if times else (0,):
+        mask, factor = ink_mask(ink.halved(halved), limits), 2**halved
+        reduced = _candidates(mask, page.fiducials, low / factor, high / factor, limits)
+        earlier.append(
+            {key: _Candidates((one.centre + 0.5) * factor - 0.5, one.size * factor) for key, one in reduced.items()}
         )
-        yield ink_mask(reduced, limits), factor
-    mask = ink_mask(ink, limits)
-    yield mask, 1
+        yield earlier[-1], False
+    for candidates in earlier:
+        yield candidates, True
     # dirt on the scanner's glass draws lines that may tie a mark to others; without those lines it stands alone again
-    yield _without_streaks(mask, streak_px), 1
+    streak_px = round(limits.least_streak_share * max(one.size_mm for one in page.fiducials) * high)
+    yield _candidates(_without_streaks(mask, streak_px), page.fiducials, low, high, limits), True
 
 
 def _supported(
-    gray: Gray, mask: Gray, factor: int, page: LayoutPage, scales: tuple[float, float], limits: RegistrationLimits
+    gray: Gray,
+    candidates: _ByKind,
+    page: LayoutPage,
+    scales: tuple[float, float],
+    seen: _SeenMarks,
+    limits: RegistrationLimits,
+    *,
+    thorough: bool,
 ) -> list[Placement]:
-    """Placements that the components of an ink mask propose and that hold when looked at closely; one for each rotation."""
-    candidates = {
-        key: _Candidates((one.centre + 0.5) * factor - 0.5, one.size * factor)
-        for key, one in _candidates(mask, page.fiducials, scales[0] / factor, scales[1] / factor, limits).items()
-    }
+    """Placements that candidates propose and that hold when looked at closely; one for each rotation."""
+    count = len(page.fiducials)
     found: dict[int, Placement] = {}
-    for rotation, matrix in _hypotheses(page.fiducials, candidates, *scales, limits):
-        if rotation in found and found[rotation].found == len(page.fiducials):
-            if _apart_mm(matrix, found[rotation].matrix, page) > limits.twin_mm:
-                twin = _refined(gray, matrix, page, limits)
-                if twin is not None and twin.found == len(page.fiducials):
-                    found[rotation] = replace(found[rotation], alone=False)
+    complete: _Hypothesis | None = None
+    for one in _hypotheses(page.fiducials, candidates, *scales, limits, thorough=thorough):
+        known = found.get(one.rotation)
+        if known is not None and known.found == count:
+            if _apart_mm(one.matrix, known.matrix, page) > limits.twin_mm:
+                twin = _refined(gray, one.matrix, page, seen, limits)
+                if twin is not None and twin.found == count:
+                    found[one.rotation] = replace(known, alone=False)
             continue
-        placement = _refined(gray, matrix, page, limits)
-        if placement is not None and (rotation not in found or placement.found > found[rotation].found):
-            found[rotation] = placement
+        if complete is not None and one.worse(complete, limits):
+            continue  # it cannot rival a placement that has all marks
+        placement = _refined(gray, one.matrix, page, seen, limits)
+        if placement is not None and (known is None or placement.found > known.found):
+            found[one.rotation] = placement
+            if placement.found == count and complete is None:
+                complete = one
     return list(found.values())
 
 
 def ink_mask(ink: PageInk, limits: RegistrationLimits) -> Gray:
     """255 where the page is dark enough to be print, else 0."""
-    level = 1.0 - limits.ink_share_of_black * ink.contrast
-    return np.asarray(cv2.compare(ink.gray, cv2.convertScaleAbs(ink.paper, alpha=level), cv2.CMP_LT), dtype=np.uint8)
+    return ink.below(1.0 - limits.ink_share_of_black * ink.contrast)
 
 
 def _without_streaks(mask: Gray, length: int) -> Gray:
@@ -163,16 +200,14 @@ def _without_streaks(mask: Gray, length: int) -> Gray:
     return np.asarray(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8)), dtype=np.uint8)
 
 
-def _candidates(
-    mask: Gray, fiducials: Sequence[Fiducial], low: float, high: float, limits: RegistrationLimits
-) -> dict[tuple[FiducialKind, float], _Candidates]:
-    _, labels, stats, centroids = cv2.connectedComponentsWithStats(mask, connectivity=8)
+def _candidates(mask: Gray, fiducials: Sequence[Fiducial], low: float, high: float, limits: RegistrationLimits) -> _ByKind:
+    labels, stats, centroids = _components(mask)
     width = stats[:, cv2.CC_STAT_WIDTH].astype(np.float64)
     height = stats[:, cv2.CC_STAT_HEIGHT].astype(np.float64)
     fill = stats[:, cv2.CC_STAT_AREA] / (width * height)
     aspect = np.minimum(width, height) / np.maximum(width, height)
     size = np.maximum(width, height)
-    found: dict[tuple[FiducialKind, float], _Candidates] = {}
+    found: _ByKind = {}
     for kind, size_mm in {(one.kind, one.size_mm) for one in fiducials}:
         line = max(one.line_mm for one in fiducials if one.kind is kind)
         near = (size >= 0.75 * size_mm * low) & (size <= 1.4 * size_mm * high) & (aspect >= limits.least_aspect)
@@ -192,7 +227,7 @@ def _candidates(
             keep = off <= 0.12 * sizes
             centres, sizes = centres[keep], sizes[keep]
         elif kind is FiducialKind.CORNER:
-            elbows = [_elbow(np.asarray(labels, np.int32), stats[label], int(label)) for label in chosen]
+            elbows = [_elbow(labels, stats[label], int(label)) for label in chosen]
             centres = np.array([one for one in elbows if one is not None], dtype=np.float64).reshape(-1, 2)
             sizes = np.array([value for one, value in zip(elbows, sizes, strict=True) if one is not None])
         if len(centres) > limits.most_candidates:
@@ -204,7 +239,17 @@ def _candidates(
     return found
 
 
-def _elbow(labels: NDArray[np.int32], stat: NDArray[np.int32], label: int) -> tuple[float, float] | None:
+def _components(mask: Gray) -> tuple[NDArray[np.integer[Any]], NDArray[np.int32], Points]:
+    """Labels, statistics and centroids of the connected components of ink."""
+    try:  # labels of 16 bits cost a third
+        _, labels, stats, centroids = cv2.connectedComponentsWithStats(mask, connectivity=8, ltype=cv2.CV_16U)
+    except cv2.error:  # more than 65,535 components: a page of noise
+        _, labels, stats, centroids = cv2.connectedComponentsWithStats(mask, connectivity=8, ltype=cv2.CV_32S)
+    whole: NDArray[np.integer[Any]] = np.asarray(labels)
+    return whole, np.asarray(stats, dtype=np.int32), np.asarray(centroids, dtype=np.float64)
+
+
+def _elbow(labels: NDArray[np.integer[Any]], stat: NDArray[np.int32], label: int) -> tuple[float, float] | None:
     """The outer corner of an L-shaped component: the outline's point farthest from the line between its tips."""
     left, top, width, height = (int(value) for value in stat[:4])
     rows, columns = np.nonzero(labels[top : top + height, left : left + width] == label)
@@ -223,76 +268,142 @@ def _elbow(labels: NDArray[np.int32], stat: NDArray[np.int32], label: int) -> tu
 
 def _hypotheses(
     fiducials: Sequence[Fiducial],
-    candidates: dict[tuple[FiducialKind, float], _Candidates],
+    candidates: _ByKind,
     low: float,
     high: float,
     limits: RegistrationLimits,
-) -> list[tuple[int, NDArray[np.float64]]]:
-    """Rotations and affine maps that a pair of candidates proposes and others support, best first, some for each rotation."""
-    best: dict[tuple[int, tuple[int, ...]], tuple[tuple[int, float], NDArray[np.float64]]] = {}
+    *,
+    thorough: bool,
+) -> list[_Hypothesis]:
+    """Affine maps that a pair of candidates proposes and others support, best first, some for each rotation.
+
+    If not `thorough`, only those that have all marks close by.
+    """
+    best: dict[tuple[int, ...], _Hypothesis] = {}
     places = np.array([(one.x_mm, one.y_mm) for one in fiducials])
     pools = [candidates[one.kind, one.size_mm] for one in fiducials]
     pairs = sorted(
         combinations(range(len(fiducials)), 2), key=lambda ij: -float(np.linalg.norm(places[ij[0]] - places[ij[1]]))
     )
+    close = limits.close_mm * len(fiducials)
     for i, j in pairs[: limits.most_pairs]:
-        if not len(pools[i].centre) or not len(pools[j].centre):
+        similarities = _pair_similarities(fiducials, pools, (i, j), (low, high), limits)
+        if not len(similarities):
             continue
-        want = complex(*(places[j] - places[i]))
-        zi = pools[i].centre[:, 0] + 1j * pools[i].centre[:, 1]
-        zj = pools[j].centre[:, 0] + 1j * pools[j].centre[:, 1]
-        turn = (zj[None, :] - zi[:, None]) / want  # scale and rotation as one complex number
-        scale = np.abs(turn)
-        fits = (scale >= low) & (scale <= high)
-        for pool, fiducial, axis in ((pools[i], fiducials[i], 1), (pools[j], fiducials[j], 0)):
-            ratio = np.expand_dims(pool.size, axis) / (fiducial.size_mm * np.maximum(scale, 1e-9))
-            fits &= (ratio >= limits.least_size_ratio) & (ratio <= limits.greatest_size_ratio)
-        tilt = np.degrees(np.angle(turn))
-        off = np.abs((tilt + 45) % 90 - 45)
-        fits &= off <= limits.greatest_tilt_deg
-        a_index, b_index = np.nonzero(fits)
-        if not len(a_index):
-            continue
-        m = turn[a_index, b_index]
-        origin = zi[a_index] - m * complex(*places[i])
-        votes = np.zeros(len(m), dtype=np.int64)
-        misses = np.zeros(len(m))
-        chosen = np.full((len(m), len(fiducials)), -1)  # candidate that stands for each mark, -1 for none
-        for column, (fiducial, pool) in enumerate(zip(fiducials, pools, strict=True)):
-            if not len(pool.centre):
-                misses += limits.vote_mm
-                continue
-            want_at = m * complex(fiducial.x_mm, fiducial.y_mm) + origin
-            seen_at = pool.centre[:, 0] + 1j * pool.centre[:, 1]
-            distance = np.abs(want_at[:, None] - seen_at[None, :]) / np.abs(m)[:, None]
-            ratio = pool.size[None, :] / (fiducial.size_mm * np.abs(m)[:, None])
-            distance[(ratio < limits.least_size_ratio) | (ratio > limits.greatest_size_ratio)] = np.inf
-            nearest = distance.min(axis=1)
-            votes += nearest <= limits.vote_mm
-            misses += np.minimum(nearest, limits.vote_mm)
-            chosen[:, column] = np.where(nearest <= limits.vote_mm, distance.argmin(axis=1), -1)
-        for k in np.lexsort((misses, -votes))[: limits.most_hypotheses]:
-            if votes[k] < limits.least_fiducials:
-                break
-            rotation = upright_turn(float(np.degrees(np.angle(m[k]))))
-            key = rotation, tuple(int(one) for one in chosen[k])
-            rank = (-int(votes[k]), float(misses[k]))
-            if key not in best or rank < best[key][0]:
-                voters = np.flatnonzero(chosen[k] >= 0)
-                seen = np.array([pools[v].centre[chosen[k, v]] for v in voters])
-                best[key] = (rank, fit_affine(places[voters], seen))
-        if any(
-            -votes_of == len(fiducials) and miss <= limits.close_mm * len(fiducials) for (votes_of, miss), _ in best.values()
-        ):
+        if not thorough:
+            similarities = similarities[_rough_miss(similarities, places, pools) <= limits.sure_mm * len(fiducials)]
+        for one in _voted(similarities, fiducials, pools, limits, thorough=thorough):
+            if one.key not in best or one.rank < best[one.key].rank:
+                best[one.key] = one
+        if any(-one.rank[0] == len(fiducials) and one.rank[1] <= close for one in best.values()):
             break  # all marks agree on what this pair proposes: other pairs would only propose it again
-    ordered = sorted(best.items(), key=lambda one: one[1][0])
+        if not thorough:
+            break  # any pair would propose what has all marks close by
     kept: dict[int, int] = {}
     hypotheses = []
-    for (rotation, _), (_, matrix) in ordered:
-        kept[rotation] = kept.get(rotation, 0) + 1
-        if kept[rotation] <= limits.most_per_rotation:
-            hypotheses.append((rotation, matrix))
+    for one in sorted(best.values(), key=lambda one: one.rank):
+        kept[one.rotation] = kept.get(one.rotation, 0) + 1
+        if kept[one.rotation] <= limits.most_per_rotation:
+            hypotheses.append(one)
     return hypotheses
+
+
+def _pair_similarities(
+    fiducials: Sequence[Fiducial],
+    pools: Sequence[_Candidates],
+    pair: tuple[int, int],
+    scales: tuple[float, float],
+    limits: RegistrationLimits,
+) -> NDArray[np.complex128]:
+    """Similarities, z -> m z + c as rows (m, c), that take a pair of marks to candidates that may be they."""
+    i, j = pair
+    first, second = (complex(fiducials[k].x_mm, fiducials[k].y_mm) for k in pair)
+    zi, zj = (pools[k].centre[:, 0] + 1j * pools[k].centre[:, 1] for k in pair)
+    turn = (zj[None, :] - zi[:, None]) / (second - first)  # scale and rotation as one complex number
+    scale = np.sqrt(turn.real**2 + turn.imag**2)
+    fits = (scale >= scales[0]) & (scale <= scales[1])
+    for k, axis in ((i, 1), (j, 0)):
+        ratio = np.expand_dims(pools[k].size / fiducials[k].size_mm, axis)
+        fits &= (ratio >= limits.least_size_ratio * scale) & (ratio <= limits.greatest_size_ratio * scale)
+    across, down = np.abs(turn.real), np.abs(turn.imag)
+    fits &= np.minimum(across, down) <= math.tan(math.radians(limits.greatest_tilt_deg)) * np.maximum(across, down)
+    a_index, b_index = np.nonzero(fits)
+    m = turn[a_index, b_index]
+    return np.column_stack([m, zi[a_index] - m * first])
+
+
+def _rough_miss(
+    similarities: NDArray[np.complex128], places: Points, pools: Sequence[_Candidates], *, cells: int = 128
+) -> NDArray[np.float64]:
+    """Lower bound, mm, of the distances together from where each similarity puts the marks to the nearest candidates."""
+    m, c = similarities[:, 0], similarities[:, 1]
+    every = np.concatenate([pool.centre for pool in pools])
+    side = float(every.max(initial=1.0)) / cells  # pixels of a cell
+    maps: dict[int, NDArray[np.float32]] = {}
+    miss = np.zeros(len(m))
+    for (x, y), pool in zip(places, pools, strict=True):
+        if id(pool) not in maps:
+            free = np.ones((cells + 1, cells + 1), np.uint8)
+            at = np.floor(pool.centre / side).astype(int)
+            free[at[:, 1], at[:, 0]] = 0
+            maps[id(pool)] = np.asarray(cv2.distanceTransform(free, cv2.DIST_L2, cv2.DIST_MASK_5), dtype=np.float32)
+        want = m * complex(x, y) + c
+        column = np.clip(np.floor(want.real / side), 0, cells).astype(int)
+        row = np.clip(np.floor(want.imag / side), 0, cells).astype(int)
+        # two points of two cells may each lie anywhere in theirs: up to a diagonal nearer than the cells' centres
+        miss += np.maximum(maps[id(pool)][row, column] - math.sqrt(2), 0.0) * side
+    return np.asarray(miss / np.abs(m), dtype=np.float64)
+
+
+def _voted(
+    similarities: NDArray[np.complex128],
+    fiducials: Sequence[Fiducial],
+    pools: Sequence[_Candidates],
+    limits: RegistrationLimits,
+    *,
+    thorough: bool,
+) -> list[_Hypothesis]:
+    """The similarities that most marks vote for, each fitted to the candidates that stand for the marks.
+
+    If not `thorough`, only those that all marks vote for from close by.
+    """
+    m, c = similarities[:, 0], similarities[:, 1]
+    scale = np.abs(m)
+    votes = np.zeros(len(m), dtype=np.int64)
+    misses = np.zeros(len(m))
+    chosen = np.full((len(m), len(fiducials)), -1)  # candidate that stands for each mark, -1 for none
+    for column, (fiducial, pool) in enumerate(zip(fiducials, pools, strict=True)):
+        if not len(pool.centre):
+            misses += limits.vote_mm
+            continue
+        want = m * complex(fiducial.x_mm, fiducial.y_mm) + c
+        across = (want.real[:, None] - pool.centre[None, :, 0]).astype(np.float32)
+        down = (want.imag[:, None] - pool.centre[None, :, 1]).astype(np.float32)
+        squares = across * across + down * down
+        ratio = pool.size[None, :] / (fiducial.size_mm * scale)[:, None]
+        squares[(ratio < limits.least_size_ratio) | (ratio > limits.greatest_size_ratio)] = np.inf
+        which = squares.argmin(axis=1)
+        nearest = np.sqrt(squares[np.arange(len(m)), which]) / scale
+        votes += nearest <= limits.vote_mm
+        misses += np.minimum(nearest, limits.vote_mm)
+        chosen[:, column] = np.where(nearest <= limits.vote_mm, which, -1)
+    places = np.array([(one.x_mm, one.y_mm) for one in fiducials])
+    found = []
+    for k in np.lexsort((misses, -votes))[: limits.most_hypotheses].tolist():
+        if votes[k] < limits.least_fiducials or not (thorough or _sure(int(votes[k]), float(misses[k]), len(places), limits)):
+            break
+        voters = np.flatnonzero(chosen[k] >= 0)
+        seen = np.array([pools[v].centre[chosen[k, v]] for v in voters.tolist()])
+        rotation = upright_turn(float(np.degrees(np.angle(m[k]))))
+        found.append(
+            _Hypothesis(
+                rotation,
+                fit_affine(places[voters], seen),
+                (-int(votes[k]), float(misses[k])),
+                (rotation, *chosen[k].tolist()),
+            )
+        )
+    return found
 
 
 def upright_turn(tilt_deg: float) -> int:
@@ -343,23 +454,69 @@ def body_centre(fiducial: Fiducial) -> tuple[float, float]:
     return fiducial.x_mm + float(dx), fiducial.y_mm + float(dy)
 
 
-def _refined(gray: Gray, matrix: NDArray[np.float64], page: LayoutPage, limits: RegistrationLimits) -> Placement | None:
+class _SeenMarks:
+    """Where marks were found on an image so far: upside down, a form's marks lie where others of the same look lie upright."""
+
+    def __init__(self) -> None:
+        self._places: dict[tuple[FiducialKind, float, float, int], list[tuple[float, float]]] = {}
+
+    def near(self, look: tuple[FiducialKind, float, float, int], at: Points, reach_px: float) -> tuple[float, float] | None:
+        """A mark of this look that was found within reach of a place in the image."""
+        for x, y in self._places.get(look, ()):
+            if math.hypot(x - at[0], y - at[1]) <= reach_px:
+                return x, y
+        return None
+
+    def add(self, look: tuple[FiducialKind, float, float, int], at: tuple[float, float]) -> None:
+        self._places.setdefault(look, []).append(at)
+
+
+def _refined(
+    gray: Gray, matrix: NDArray[np.float64], page: LayoutPage, seen_marks: _SeenMarks, limits: RegistrationLimits
+) -> Placement | None:
     """A placement whose marks were each found by correlation, or None where too few were."""
+    # Where all marks were candidates, they are within the smallest radius already. A mark that dirt has moved or hidden is not.
+    near = min(limits.search_mm)
+    quick = _search(gray, matrix, page, near, seen_marks, limits)
+    if len(quick[0]) == len(page.fiducials):
+        fit = _fit(*quick, limits)
+        if fit is not None and fit[1].all():
+            return _placement(quick, fit, page)
+    found, fit = quick, None
     for search_mm in limits.search_mm:
-        sources: list[tuple[float, float]] = []
-        targets: list[tuple[float, float]] = []
-        for fiducial in page.fiducials:
-            seen = _find(gray, matrix, fiducial, search_mm, limits)
-            if seen is not None:
-                sources.append(body_centre(fiducial))
-                targets.append(seen)
-        if len(sources) < limits.least_fiducials:
+        found = _search(gray, matrix, page, search_mm, seen_marks, limits)
+        if len(found[0]) < limits.least_fiducials:
             return None
-        source, target = np.array(sources), np.array(targets)
-        fit = _fit(source, target, limits)
+        fit = _fit(*found, limits)
         if fit is None:
             return None
-        matrix, used = fit
+        matrix = fit[0]
+    return None if fit is None else _placement(found, fit, page)
+
+
+def _search(
+    gray: Gray,
+    matrix: NDArray[np.float64],
+    page: LayoutPage,
+    search_mm: float,
+    seen_marks: _SeenMarks,
+    limits: RegistrationLimits,
+) -> tuple[Points, Points]:
+    """The marks that lie where `matrix` puts them: body centres in layout mm, and in pixels."""
+    sources: list[tuple[float, float]] = []
+    targets: list[tuple[float, float]] = []
+    for fiducial in page.fiducials:
+        seen = _find(gray, matrix, fiducial, search_mm, seen_marks, limits)
+        if seen is not None:
+            sources.append(body_centre(fiducial))
+            targets.append(seen)
+    return np.array(sources).reshape(-1, 2), np.array(targets).reshape(-1, 2)
+
+
+def _placement(
+    found: tuple[Points, Points], fit: tuple[NDArray[np.float64], NDArray[np.bool_]], page: LayoutPage
+) -> Placement:
+    (source, target), (matrix, used) = found, fit
     scale = local_scale(matrix, page.width_mm / 2, page.height_mm / 2)
     affine = fit_affine(source[used], target[used])
     residual = float(np.sqrt(np.mean(np.sum((project(affine, source[used]) - target[used]) ** 2, axis=1)))) / scale
@@ -368,12 +525,24 @@ def _refined(gray: Gray, matrix: NDArray[np.float64], page: LayoutPage, limits: 
 
 
 def _find(
-    gray: Gray, matrix: NDArray[np.float64], fiducial: Fiducial, search_mm: float, limits: RegistrationLimits
+    gray: Gray,
+    matrix: NDArray[np.float64],
+    fiducial: Fiducial,
+    search_mm: float,
+    seen_marks: _SeenMarks,
+    limits: RegistrationLimits,
 ) -> tuple[float, float] | None:
     """Where in the image a mark's body centre is, within `search_mm` of where `matrix` puts it."""
     x_mm, y_mm = body_centre(fiducial)
+    scale = local_scale(matrix, x_mm, y_mm)
+    tilt = math.degrees(math.atan2(matrix[1, 0], matrix[0, 0]))
+    turn = (fiducial.turn_deg - upright_turn(tilt)) % 360 if fiducial.kind is FiducialKind.CORNER else 0
+    look = (fiducial.kind, fiducial.size_mm, fiducial.line_mm, turn)
+    known = seen_marks.near(look, project(matrix, [(x_mm, y_mm)])[0], min(limits.search_mm) * scale)
+    if known is not None:
+        return known
     # in steps, so that all pages of a batch share a few ideal pictures
-    quality = round(float(np.clip(local_scale(matrix, x_mm, y_mm), 4.0, 10.0)) * 2) / 2
+    quality = round(float(np.clip(scale, 4.0, 10.0)) * 2) / 2
     template = ideal(
         fiducial.kind,
         fiducial.size_mm,
@@ -402,7 +571,9 @@ def _find(
     dx = column + parabola_top(match[row], int(column)) - (match.shape[1] - 1) / 2
     dy = row + parabola_top(match[:, column], int(row)) - (match.shape[0] - 1) / 2
     seen = project(matrix, [(x_mm + dx / quality, y_mm + dy / quality)])[0]
-    return float(seen[0]), float(seen[1])
+    place = float(seen[0]), float(seen[1])
+    seen_marks.add(look, place)
+    return place
 
 
 def _fit(source: Points, target: Points, limits: RegistrationLimits) -> tuple[NDArray[np.float64], NDArray[np.bool_]] | None:
@@ -442,9 +613,23 @@ def fit_affine(source: Points, target: Points) -> NDArray[np.float64]:
         turn = complex(*(target[1] - target[0])) / complex(*(source[1] - source[0]))
         start = complex(*target[0]) - turn * complex(*source[0])
         return np.array([[turn.real, -turn.imag, start.real], [turn.imag, turn.real, start.imag], [0, 0, 1]])
-    design = np.column_stack([source, np.ones(len(source))])
-    solution, *_ = np.linalg.lstsq(design, target, rcond=None)
-    return np.vstack([solution.T, [0, 0, 1]])
+    middle, aim = source.mean(axis=0), target.mean(axis=0)
+    around, moved = source - middle, target - aim
+    linear = _linear(around, moved)
+    matrix = np.eye(3)
+    matrix[:2, :2] = linear
+    matrix[:2, 2] = aim - linear @ middle
+    return matrix
+
+
+def _linear(source: Points, target: Points) -> NDArray[np.float64]:
+    """The 2 x 2 matrix that takes vectors to others best; by hand, since four marks are fitted dozens of times for each page."""
+    (a, b), (_, d) = (source.T @ source).tolist()
+    determinant = a * d - b * b
+    if determinant <= 1e-9 * a * d:  # along one line
+        return np.asarray(np.linalg.lstsq(source, target, rcond=None)[0].T)
+    inverse = np.array([[d, -b], [-b, a]]) / determinant
+    return np.asarray((target.T @ source) @ inverse)
 
 
 def _plausible(affine: NDArray[np.float64], greatest_stretch: float) -> bool:

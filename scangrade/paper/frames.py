@@ -6,6 +6,7 @@ than their layout. Each frame is looked for on its own; frames that a mark hides
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,8 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scangrade.geometry import parabola_top
-from scangrade.model import Box
+from scangrade.geometry import parabola_tops
+from scangrade.model import Box, Shape
 from scangrade.paper.patches import BoxGeometry, PageInk, by_geometry, cut, outline_distance
 from scangrade.settings import FrameLimits
 
@@ -73,27 +74,48 @@ def find_frames(
     -------
     Frames
     """
-    count = len(boxes)
     centres = np.array([(box.x_mm, box.y_mm) for box in boxes], dtype=np.float64).reshape(-1, 2)
-    raw = np.zeros((count, 2))
-    score = np.full(count, np.nan)
-    sharp = np.zeros(count)
-    reach = _reach(centres, boxes, limits)
-    inset = np.zeros(count)
-    for geometry, members in by_geometry(boxes):
-        if geometry.frame_mm <= 0:
-            continue
-        index = np.array(members)
-        search = _Search(ink, matrix, geometry, float(reach[index].min()), pixels_per_mm, limits)
-        some = centres[index[:: max(1, len(index) // limits.most_for_inset)]]
-        typical = {one: search.typical_score(some, one) for one in limits.insets_mm}
-        inset_mm = max(typical, key=typical.__getitem__)
-        if typical[inset_mm] < limits.inset_gain * typical[0.0]:
-            inset_mm = 0.0
-        raw[index], score[index], sharp[index] = search(centres[index], inset_mm)
-        inset[index] = inset_mm
+    groups = [(geometry, np.array(members)) for geometry, members in by_geometry(boxes) if geometry.frame_mm > 0]
+    search = _Search(ink, matrix, centres, _reach(centres, boxes, limits), pixels_per_mm, limits)
+    found = _Found(np.zeros((len(boxes), 2)), np.full(len(boxes), np.nan), np.zeros(len(boxes)), np.zeros(len(boxes)))
+    if pixels_per_mm < limits.least_for_rough:
+        for geometry, index in groups:
+            search.widely(geometry, index, into=found)
+        return _agreed(centres, found, limits)
+    for geometry, index in groups:
+        search.roughly_first(geometry, index, into=found)
+    frames = _agreed(centres, found, limits)
+    # A mark or a stain can lead the rough search astray: what is not clear is looked at closely all over the place.
+    clear = frames.seen & (frames.score >= limits.clear_share * _usual(frames))
+    doubtful = ~clear & np.isfinite(frames.score)
+    if not doubtful.any():
+        return frames
+    for geometry, index in groups:
+        if doubtful[index].any():
+            search.widely(geometry, index[doubtful[index]], into=found, inset_mm=float(found.inset[index].max()))
+    return _agreed(centres, found, limits)
+
+
+def _usual(frames: Frames) -> float:
+    """The usual score of the frames that were seen; 0 where none was."""
+    return float(np.median(frames.score[frames.seen])) if frames.seen.any() else 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Found:
+    """What was found for each box by itself."""
+
+    offset_mm: NDArray[np.float64]
+    score: NDArray[np.float64]
+    sharpness: NDArray[np.float64]
+    inset: NDArray[np.float64]
+
+
+def _agreed(centres: NDArray[np.float64], found: _Found, limits: FrameLimits) -> Frames:
+    """What the boxes say together: who is believed, and where the others are."""
+    raw, score = found.offset_mm, found.score
     framed = np.isfinite(score)
-    strong = framed & (score >= limits.least_score) & (sharp >= limits.least_sharpness)
+    strong = framed & (score >= limits.least_score) & (found.sharpness >= limits.least_sharpness)
     smooth = _smooth(centres, raw, strong, limits)
     miss = np.linalg.norm(raw - smooth, axis=1)
     near = strong & (miss <= limits.neighbour_mm)
@@ -101,9 +123,9 @@ def find_frames(
     seen = near | (strong & (score >= clear))
     offset = np.where(seen[:, None], raw, np.clip(smooth, -limits.search_mm, limits.search_mm))
     if not framed.any():
-        return Frames(offset, score, seen, inset, math.nan, math.nan)
+        return Frames(offset, score, seen, found.inset, math.nan, math.nan)
     residual = float(np.percentile(miss[near], 90)) if near.any() else math.inf
-    return Frames(offset, score, seen, inset, float(near.sum() / framed.sum()), residual)
+    return Frames(offset, score, seen, found.inset, float(near.sum() / framed.sum()), residual)
 
 
 def _reach(centres: NDArray[np.float64], boxes: Sequence[Box], limits: FrameLimits) -> NDArray[np.float64]:
@@ -112,7 +134,8 @@ def _reach(centres: NDArray[np.float64], boxes: Sequence[Box], limits: FrameLimi
     if len(boxes) < 2:
         return reach
     for start in range(0, len(boxes), 256):  # in blocks, since a page may hold thousands of boxes
-        gaps = np.abs(centres[start : start + 256, None, :] - centres[None, :, :]).max(axis=2)
+        across, down = (np.abs(centres[start : start + 256, None, axis] - centres[None, :, axis]) for axis in (0, 1))
+        gaps = np.maximum(across, down)
         gaps[np.arange(gaps.shape[0]), np.arange(start, start + gaps.shape[0])] = np.inf
         nearest = gaps.min(axis=1)
         reach[start : start + 256] = np.minimum(
@@ -121,73 +144,232 @@ def _reach(centres: NDArray[np.float64], boxes: Sequence[Box], limits: FrameLimi
     return reach
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class _Search:
-    """The search for the frames of boxes of one geometry."""
+    """The search for the frames of a page."""
 
     ink: PageInk
     matrix: NDArray[np.float64]
-    geometry: BoxGeometry
-    reach_mm: float
+    centres: NDArray[np.float64]
+    reach_mm: NDArray[np.float64]
     pixels_per_mm: float
     limits: FrameLimits
 
-    def typical_score(self, centres: NDArray[np.float64], inset_mm: float) -> float:
-        """Median score of the frames around these centres, if frames lie so far inside the layout's."""
-        _, scores, _ = self(centres, inset_mm)
-        return float(np.nanmedian(scores)) if np.isfinite(scores).any() else 0.0
+    @functools.cached_property
+    def half(self) -> PageInk:
+        """The page at half the resolution."""
+        return self.ink.halved(1)
 
-    def _kernel(self, inset_mm: float) -> NDArray[np.float32]:
-        q, limits, geometry = self.pixels_per_mm, self.limits, self.geometry
-        border = geometry.frame_mm + limits.outside_mm
-        half = (math.ceil((geometry.width_mm / 2 + border) * q), math.ceil((geometry.height_mm / 2 + border) * q))
-        distance = outline_distance(geometry, half, q) + inset_mm
-        # the frame is drawn as wide as the scanner's blur leaves it: at least one pixel
-        line = max(geometry.frame_mm, 1.0 / q)
-        middle = geometry.frame_mm / 2
-        ring = np.clip(0.5 + q * (line / 2 - np.abs(distance - middle)), 0, 1)
-        gap = line / 2 + limits.gap_mm
-        outside = (distance > middle + gap) & (distance <= border)
-        inside = (distance < middle - gap) & (distance >= middle - gap - limits.inside_mm)
-        kernel = ring / ring.sum()
-        for band, weight in ((outside, limits.outside_weight), (inside, 1 - limits.outside_weight)):
-            if band.any():
-                kernel = kernel - weight * band / band.sum()
-        return np.asarray(kernel, dtype=np.float32)
+    @property
+    def half_matrix(self) -> NDArray[np.float64]:
+        """Layout mm to pixels of `half`."""
+        return np.array([[0.5, 0, -0.25], [0, 0.5, -0.25], [0, 0, 1]]) @ self.matrix
 
-    def __call__(
-        self, centres: NDArray[np.float64], inset_mm: float
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Offsets in mm, scores, and sharpness of the peak, of the best frame around each centre."""
+    def widely(self, geometry: BoxGeometry, index: NDArray[np.intp], *, into: _Found, inset_mm: float | None = None) -> None:
+        """Find the best frames of boxes of one geometry, `index` among all, everywhere within reach of their places."""
+        self._best(geometry, index, self.centres[index], self._reach_px(index, self.pixels_per_mm), into, inset_mm)
+
+    def roughly_first(self, geometry: BoxGeometry, index: NDArray[np.intp], *, into: _Found) -> None:
+        """The same at a twentieth of the work: everywhere at half the resolution, then closely around what is best there."""
+        q, limits = self.pixels_per_mm / 2, self.limits
+        reach = self._reach_px(index, q)
+        patches = _Patches.cut(self.half, self.half_matrix, geometry, self.centres[index], reach, q, limits)
+        index = index[patches.whole]
+        if len(index):
+            rough, *_ = _peaks(patches.match(0.0), q, reach, limits)
+            around = max(1, round(limits.sharp_mm * self.pixels_per_mm)) + 1
+            self._best(geometry, index, self.centres[index] + rough, around, into, None)
+
+    def _reach_px(self, index: NDArray[np.intp], q: float) -> int:
+        return max(1, round(float(self.reach_mm[index].min()) * q))
+
+    def _best(
+        self,
+        geometry: BoxGeometry,
+        index: NDArray[np.intp],
+        centres: NDArray[np.float64],
+        reach: int,
+        into: _Found,
+        inset_mm: float | None,
+    ) -> None:
+        """Find the best frames within so many pixels of `centres`, and how far inside they are printed, if that is not given."""
         q, limits = self.pixels_per_mm, self.limits
-        kernel = self._kernel(inset_mm)
-        reach = max(1, round(self.reach_mm * q))
-        half_mm = ((kernel.shape[1] // 2 + reach) / q, (kernel.shape[0] // 2 + reach) / q)
-        patches = cut(self.ink, self.matrix, centres, half_mm, q)
-        offsets = np.zeros((len(centres), 2))
-        scores = np.full(len(centres), np.nan)
-        sharpness = np.zeros(len(centres))
-        rim = max(1, round(limits.sharp_mm * q))
-        for k, patch in enumerate(patches):
-            if np.isnan(patch).any():
-                continue
-            match = np.asarray(cv2.matchTemplate(patch, kernel, cv2.TM_CCORR), np.float32)
-            row, column = np.unravel_index(int(match.argmax()), match.shape)
-            if row in (0, match.shape[0] - 1) or column in (0, match.shape[1] - 1):
-                scores[k] = 0.0  # a slope that leads out of the search is no frame
-                continue
-            peak = float(match[row, column])
-            dx = column + parabola_top(match[row], int(column)) - reach
-            dy = row + parabola_top(match[:, column], int(row)) - reach
-            offsets[k] = dx / q, dy / q
-            scores[k] = peak
-            away = [
-                match[r, c]
-                for r, c in ((row - rim, column), (row + rim, column), (row, column - rim), (row, column + rim))
-                if 0 <= r < match.shape[0] and 0 <= c < match.shape[1]
-            ]
-            sharpness[k] = peak - float(max(away)) if away else 0.0
-        return offsets, scores, sharpness
+        patches = _Patches.cut(self.ink, self.matrix, geometry, centres, reach, q, limits)
+        index, centres = index[patches.whole], centres[patches.whole]
+        if not len(index):
+            return
+        if inset_mm is None:
+            some = slice(None, None, max(1, len(index) // limits.most_for_inset))
+            typical = {inset: float(np.median(_peak_scores(patches.match(inset, some)))) for inset in limits.insets_mm}
+            inset_mm = max(typical, key=typical.__getitem__)
+            if typical[inset_mm] < limits.inset_gain * typical[0.0]:
+                inset_mm = 0.0
+        offsets, into.score[index], into.sharpness[index] = _peaks(patches.match(inset_mm), q, reach, limits)
+        into.offset_mm[index] = offsets + centres - self.centres[index]
+        into.inset[index] = inset_mm
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Patches:
+    """Surroundings of boxes of one geometry, to be correlated with frames moved by up to `reach` pixels."""
+
+    pixels: NDArray[np.float32]  #: (N, H, W) darkness, all of it inside the image
+    whole: NDArray[np.bool_]  #: which of the boxes these are: the others leave the image
+    geometry: BoxGeometry
+    reach: int
+    pixels_per_mm: float
+    limits: FrameLimits
+    sums: _RectangleSums | None
+
+    @classmethod
+    def cut(
+        cls,
+        ink: PageInk,
+        matrix: NDArray[np.float64],
+        geometry: BoxGeometry,
+        centres: NDArray[np.float64],
+        reach: int,
+        q: float,
+        limits: FrameLimits,
+    ) -> _Patches:
+        half = _half(geometry, q, limits)
+        pixels = cut(ink, matrix, centres, ((half[0] + reach) / q, (half[1] + reach) / q), q)
+        corners = pixels[:, :: pixels.shape[1] - 1, :: pixels.shape[2] - 1]
+        whole = np.asarray(np.isfinite(corners).all(axis=(1, 2)), dtype=np.bool_)
+        if not whole.all():
+            pixels = pixels[whole]
+        rectangular = geometry.shape is Shape.SQUARE and len(pixels) > 0
+        return cls(pixels, whole, geometry, reach, q, limits, _RectangleSums(pixels) if rectangular else None)
+
+    def match(self, inset_mm: float, some: slice = slice(None)) -> NDArray[np.float32]:
+        """Correlation of some patches with a frame printed so far inside its place: (N, 2 r + 1, 2 r + 1)."""
+        if self.sums is not None:
+            return self.sums.correlate(_nested(self.geometry, inset_mm, self.pixels_per_mm, self.limits), self.reach, some)
+        kernel = _kernel(self.geometry, inset_mm, self.pixels_per_mm, self.limits)
+        maps = [cv2.matchTemplate(patch, kernel, cv2.TM_CCORR) for patch in self.pixels[some]]
+        return np.asarray(maps, dtype=np.float32)
+
+
+def _half(geometry: BoxGeometry, q: float, limits: FrameLimits) -> tuple[int, int]:
+    """Pixels from the middle of a frame's ideal picture to its sides."""
+    border = geometry.frame_mm + limits.outside_mm
+    return math.ceil((geometry.width_mm / 2 + border) * q), math.ceil((geometry.height_mm / 2 + border) * q)
+
+
+@functools.lru_cache(maxsize=64)
+def _kernel(geometry: BoxGeometry, inset_mm: float, q: float, limits: FrameLimits) -> NDArray[np.float32]:
+    """A frame's ideal picture: what it is multiplied with is the darkness of the frame less that beside it."""
+    distance = outline_distance(geometry, _half(geometry, q, limits), q) + inset_mm
+    # the frame is drawn as wide as the scanner's blur leaves it: at least one pixel
+    line = max(geometry.frame_mm, 1.0 / q)
+    middle = geometry.frame_mm / 2
+    ring = np.clip(0.5 + q * (line / 2 - np.abs(distance - middle)), 0, 1)
+    gap = line / 2 + limits.gap_mm
+    outside = (distance > middle + gap) & (distance <= geometry.frame_mm + limits.outside_mm)
+    inside = (distance < middle - gap) & (distance >= middle - gap - limits.inside_mm)
+    kernel = ring / ring.sum()
+    for band, weight in ((outside, limits.outside_weight), (inside, 1 - limits.outside_weight)):
+        if band.any():
+            kernel = kernel - weight * band / band.sum()
+    return np.asarray(kernel, dtype=np.float32)
+
+
+@functools.lru_cache(maxsize=64)
+def _nested(geometry: BoxGeometry, inset_mm: float, q: float, limits: FrameLimits) -> tuple[tuple[int, int, float], ...]:
+    """The ideal picture of a rectangular frame as rectangles around its middle: half width, half height, weight.
+
+    The picture depends on the distance from the outline only, so that it is a pile of rectangles, one within the other.
+    """
+    kernel = _kernel(geometry, inset_mm, q, limits)
+    half = _half(geometry, q, limits)
+    distance = outline_distance(geometry, half, q)[half[1] :, half[0] :]
+    quarter = kernel[half[1] :, half[0] :].astype(np.float64)
+    _, first, shell = np.unique(np.round(distance, 6), return_index=True, return_inverse=True)
+    shell = shell.reshape(distance.shape)
+    values = np.append(quarter.ravel()[first], 0.0)
+    rectangles = []
+    for k in range(len(first)):
+        weight = float(values[k] - values[k + 1])
+        if abs(weight) > 1e-9:
+            rows, columns = np.nonzero(shell <= k)
+            rectangles.append((int(columns.max()), int(rows.max()), weight))
+    return tuple(rectangles)
+
+
+class _RectangleSums:
+    """Sums over rectangles in many patches at once, by integral images.
+
+    Notes
+    -----
+    As Viola and Jones use them [1]_: correlation with a frame then costs four additions for each of its rectangles, whatever
+    its size.
+
+    References
+    ----------
+    .. [1] P. Viola, M. Jones, CVPR 2001. DOI 10.1109/CVPR.2001.990517
+    """
+
+    def __init__(self, patches: NDArray[np.float32]) -> None:
+        count, rows, columns = patches.shape
+        whole = np.asarray(cv2.integral(patches.reshape(-1, columns), sdepth=cv2.CV_64F), dtype=np.float64)
+        down, across = whole.strides
+        # of each patch its rows and the one before: sums from there on are the differences to it
+        self._sums = np.lib.stride_tricks.as_strided(
+            whole, (count, rows + 1, columns + 1), (rows * down, down, across), writeable=False
+        )
+
+    def correlate(self, rectangles: Sequence[tuple[int, int, float]], reach: int, some: slice) -> NDArray[np.float32]:
+        """Weighted sums over rectangles around the middle of patches, moved by up to `reach` pixels: (N, 2 r + 1, 2 r + 1)."""
+        sums = self._sums[some]
+        middle_row, middle_column = (sums.shape[1] - 2) // 2, (sums.shape[2] - 2) // 2
+
+        def window(row: int, column: int) -> NDArray[np.float64]:
+            top, left = middle_row + row - reach, middle_column + column - reach
+            return sums[:, top : top + 2 * reach + 1, left : left + 2 * reach + 1]
+
+        total = np.zeros((len(sums), 2 * reach + 1, 2 * reach + 1))
+        for a, b, weight in rectangles:
+            part = window(b + 1, a + 1) - window(-b, a + 1)
+            part -= window(b + 1, -a)
+            part += window(-b, -a)
+            part *= weight
+            total += part
+        return total.astype(np.float32)
+
+
+def _peak_scores(match: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The scores that `_peaks` gives, alone."""
+    whole, inner = match.max(axis=(1, 2)), match[:, 1:-1, 1:-1].max(axis=(1, 2))
+    return np.where(inner >= whole, inner, np.float32(0.0))
+
+
+def _peaks(
+    match: NDArray[np.float32], q: float, reach: int, limits: FrameLimits
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Offsets in mm, scores, and sharpness, of the greatest value in each of many (N, 2 r + 1, 2 r + 1) correlations."""
+    count, side = match.shape[:2]
+    every = np.arange(count)
+    row, column = np.divmod(match.reshape(count, -1).argmax(axis=1), side)
+    peak = match[every, row, column].astype(np.float64)
+    rim = max(1, round(limits.sharp_mm * q))
+    away = np.full(count, -np.inf)
+    for down, across in ((-rim, 0), (rim, 0), (0, -rim), (0, rim)):
+        r, c = row + down, column + across
+        there = (r >= 0) & (r < side) & (c >= 0) & (c < side)
+        beside = match[every, np.minimum(np.maximum(r, 0), side - 1), np.minimum(np.maximum(c, 0), side - 1)]
+        away = np.where(there, np.maximum(away, beside), away)
+    inner = (
+        (row > 0) & (row < side - 1) & (column > 0) & (column < side - 1)
+    )  # a slope that leads out of the search is no frame
+    row, column = np.minimum(np.maximum(row, 1), side - 2), np.minimum(np.maximum(column, 1), side - 2)
+    offsets = np.column_stack(
+        [
+            column + parabola_tops(match[every, row, column - 1], peak, match[every, row, column + 1]) - reach,
+            row + parabola_tops(match[every, row - 1, column], peak, match[every, row + 1, column]) - reach,
+        ]
+    )
+    sharpness = np.where(np.isfinite(away), peak - away, 0.0)
+    return np.where(inner[:, None], offsets / q, 0.0), np.where(inner, peak, 0.0), np.where(inner, sharpness, 0.0)
 
 
 def _smooth(
@@ -204,17 +386,20 @@ def _smooth(
         scale = np.maximum(spread, 1.0)
         design = np.column_stack([np.ones(len(where)), (where - middle) / scale])
         weight = np.ones(len(where))
+        little = 1e-9 * len(where) * np.eye(3)  # boxes along a slanted line tell nothing of the drift across it
         for _ in range(8):  # iteratively reweighted least squares with Cauchy weights
-            solution, *_ = np.linalg.lstsq(design * weight[:, None], what * weight[:, None], rcond=None)
-            miss = np.linalg.norm(what - design @ solution, axis=1)
-            weight = np.sqrt(1.0 / (1.0 + (miss / limits.drift_scale_mm) ** 2))
+            weighted = design.T * weight
+            solution = np.linalg.solve(weighted @ design + little, weighted @ what)
+            miss = what - design @ solution
+            weight = 1.0 / (1.0 + (miss[:, 0] ** 2 + miss[:, 1] ** 2) / limits.drift_scale_mm**2)
         drift = np.column_stack([np.ones(len(centres)), (centres - middle) / scale]) @ solution
     rest = what - drift[strong]
     local = drift.copy()
     nearest = min(limits.neighbours, len(where))
     for start in range(0, len(centres), 256):
         block = centres[start : start + 256]
-        gaps = np.linalg.norm(block[:, None, :] - where[None, :, :], axis=2)
-        order = np.argpartition(gaps, nearest - 1, axis=1)[:, :nearest]
-        local[start : start + 256] += np.median(rest[order], axis=1)
+        across, down = (block[:, None, axis] - where[None, :, axis] for axis in (0, 1))
+        order = np.argpartition((across**2 + down**2).astype(np.float32), nearest - 1, axis=1)[:, :nearest]
+        around = np.sort(rest[order], axis=1)  # numpy's median is slow for many of a few
+        local[start : start + 256] += (around[:, (nearest - 1) // 2] + around[:, nearest // 2]) / 2
     return local

@@ -179,26 +179,27 @@ def _by_code(
     ink: PageInk, layout: Layout, code: PageCode, candidates: Sequence[_Candidate], limits: PageLimits
 ) -> tuple[list[_Candidate], Unlocated | None]:
     """The candidates that the page code confirms; or, where it was read and says otherwise, what it says."""
-    foreign: Unlocated | None = None
-    tried: dict[int, list[tuple[int, str]]] = {}
-    confirmed: list[_Candidate] = []
-    for one in candidates:
-        key = id(one.placement)  # the code lies in the same place on every page, so each placement is read once
-        if key not in tried:
-            tried[key] = []
-            for page, copy, strange in _read_code(ink, layout, code, one.placement, limits):
-                if strange:
-                    foreign = Unlocated(Reason.FOREIGN, strange)
-                else:
-                    tried[key].append((page, copy))
-        confirmed.extend(
-            _Candidate(one.page, one.placement, copy, by_code=True) for page, copy in tried[key] if page == one.page
-        )
-    return confirmed, foreign
+    # the code lies in the same place on every page, so each placement is read once
+    placements = {id(one.placement): one.placement for one in candidates}
+    said: dict[int, list[tuple[int, str, str]]] = {key: [] for key in placements}
+    for hard in (False, True):  # upside down there is no code: nothing is tried hard as long as an easy one may settle it
+        for key, placement in placements.items():
+            if not said[key]:
+                said[key] = _read_code(ink, layout, code, placement, limits, hard=hard)
+        confirmed = [
+            _Candidate(one.page, one.placement, copy, by_code=True)
+            for one in candidates
+            for page, copy, strange in said[id(one.placement)]
+            if page == one.page and not strange
+        ]
+        if confirmed or code.kind is PageCodeKind.BITS:
+            break
+    foreign = [strange for texts in said.values() for _, _, strange in texts if strange]
+    return confirmed, Unlocated(Reason.FOREIGN, foreign[-1]) if foreign else None
 
 
 def _read_code(
-    ink: PageInk, layout: Layout, code: PageCode, placement: Placement, limits: PageLimits
+    ink: PageInk, layout: Layout, code: PageCode, placement: Placement, limits: PageLimits, *, hard: bool
 ) -> list[tuple[int, str, str]]:
     """What the page code says under a placement: page, copy, and, if it is not of this layout, what it is."""
     if code.kind is PageCodeKind.BITS:
@@ -217,7 +218,7 @@ def _read_code(
     if x1 - x0 < 8 or y1 - y0 < 8:
         return []
     read = []
-    for text in read_barcode(ink.gray, box=(x0, y0, x1, y1)):
+    for text in read_barcode(ink.gray, box=(x0, y0, x1, y1), hard=hard):
         identity = match_content(text, code, pages=len(layout.pages))
         if identity is None:
             read.append((0, "", f'its page code says "{text}", which is not of the layout {layout.name}'))

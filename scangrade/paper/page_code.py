@@ -33,7 +33,11 @@ class PageIdentity:
 
 
 def read_barcode(
-    pixels: NDArray[np.uint8], *, box: tuple[int, int, int, int], settings: PageCodeReading = PAGE_CODE_READING
+    pixels: NDArray[np.uint8],
+    *,
+    box: tuple[int, int, int, int],
+    hard: bool = True,
+    settings: PageCodeReading = PAGE_CODE_READING,
 ) -> tuple[str, ...]:
     """Read the DataMatrix, QR and Code 128 symbols in a window of a page, in any of the four turns.
 
@@ -43,8 +47,10 @@ def read_barcode(
         Grey page.
     box : (x0, y0, x1, y1)
         The window in pixels, clipped to the page; x1 and y1 are outside.
+    hard : bool
+        Whether to try further where a first quick look reads nothing: it costs fifty times as much.
     settings : PageCodeReading
-        What is tried after a first quick look.
+        What is tried then.
 
     Returns
     -------
@@ -56,12 +62,14 @@ def read_barcode(
     window = pixels[max(0, y0) : max(0, y1), max(0, x0) : max(0, x1)]
     if window.size == 0 or int(window.max()) - int(window.min()) < settings.least_contrast:
         return ()
-    for picture, hard in _attempts(np.ascontiguousarray(window), settings):
+    for picture, thoroughly in _attempts(np.ascontiguousarray(window), settings):
+        if thoroughly and not hard:
+            break
         found = zxingcpp.read_barcodes(
             picture,
             zxingcpp.BarcodeFormats(_FORMATS),  # made anew: one that outlives the interpreter is reported as a leak
-            try_rotate=hard,
-            try_downscale=hard,
+            try_rotate=thoroughly,
+            try_downscale=thoroughly,
             try_invert=False,
             text_mode=zxingcpp.TextMode.Plain,
         )

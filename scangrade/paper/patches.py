@@ -5,6 +5,7 @@ Only these patches are ever resampled, never the page: a page has a hundred boxe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -21,13 +22,24 @@ _REMAP_ROWS = 30_000  # OpenCV's remap takes pictures of less than 32,767 rows
 class PageInk:
     """A page's gray values with what is needed to turn them into darkness.
 
-    `contrast` is how much darker than the paper this page's print is, as a share of the paper's brightness, so that a darkness of
-    1 is the blackest that this scanner gives.
+    `paper` is the brightness of bare paper all over the page, one value for some square millimetres: it covers the same area as
+    `gray` in much fewer pixels. `contrast` is how much darker than the paper this page's print is, as a share of the paper's
+    brightness, so that a darkness of 1 is the blackest that this scanner gives.
     """
 
     gray: NDArray[np.uint8]
     paper: NDArray[np.uint8]
     contrast: float
+
+    def halved(self, times: int) -> PageInk:
+        """The same page with half the resolution, so many times."""
+        return PageInk(halve(self.gray, times), self.paper, self.contrast)
+
+    def below(self, level: float) -> NDArray[np.uint8]:
+        """255 where the page is darker than `level`, a share of the paper's brightness from 0 to 1; else 0."""
+        height, width = self.gray.shape
+        bound = cv2.resize(cv2.convertScaleAbs(self.paper, alpha=level), (width, height), interpolation=cv2.INTER_LINEAR)
+        return np.asarray(cv2.compare(self.gray, bound, cv2.CMP_LT), dtype=np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +52,18 @@ class BoxGeometry:
     shape: Shape
 
 
+def halve(gray: NDArray[np.uint8], times: int) -> NDArray[np.uint8]:
+    """Average 2 x 2 pixels into one, so many times; a last odd row or column is dropped. A tenth of the cost of other factors."""
+    for _ in range(times):
+        height, width = gray.shape[0] // 2, gray.shape[1] // 2
+        gray = np.asarray(
+            cv2.resize(gray[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8
+        )
+    return gray
+
+
 def paper_brightness(gray: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
-    """Brightness of the bare paper around every pixel.
+    """Brightness of the bare paper all over a page.
 
     Parameters
     ----------
@@ -51,14 +73,17 @@ def paper_brightness(gray: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]
 
     Returns
     -------
-    (H, W) uint8 array
-        The brightest neighbourhood mean within a few millimetres, smoothed: ink thinner than that does not darken it.
+    (h, w) uint8 array
+        Cells of about 1.5 mm that cover the page: the brightest of a few millimetres, smoothed. Ink thinner than that does not
+        darken it.
     """
     height, width = gray.shape
-    step = max(1.0, 1.5 * scale)
-    small = cv2.resize(gray, (max(1, round(width / step)), max(1, round(height / step))), interpolation=cv2.INTER_AREA)
-    bright = cv2.blur(cv2.dilate(small, np.ones((7, 7), np.uint8)), (5, 5))
-    return np.asarray(cv2.resize(bright, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
+    cell = max(1.0, 1.5 * scale)
+    times = min(int(math.log2(cell)), int(math.log2(max(1, min(height, width)))))
+    small = cv2.resize(
+        halve(gray, times), (max(1, round(width / cell)), max(1, round(height / cell))), interpolation=cv2.INTER_AREA
+    )
+    return np.asarray(cv2.blur(cv2.dilate(small, np.ones((7, 7), np.uint8)), (5, 5)), dtype=np.uint8)
 
 
 def page_ink(gray: NDArray[np.uint8], scale: float, *, least_contrast: float) -> PageInk:
@@ -73,9 +98,17 @@ def page_ink(gray: NDArray[np.uint8], scale: float, *, least_contrast: float) ->
         Of black to paper, that is believed.
     """
     paper = paper_brightness(gray, scale)
-    sample, bright = gray[::3, ::3].astype(np.float32), paper[::3, ::3].astype(np.float32)
-    darkness = 1.0 - sample / np.maximum(bright, 1.0)
-    return PageInk(gray, paper, float(np.clip(np.percentile(darkness, 99.7), least_contrast, 1.0)))
+    # every third pixel: every fourth would always meet the same places of a JPEG's blocks
+    sample = np.ascontiguousarray(gray[::3, ::3])
+    bright = cv2.resize(paper, (sample.shape[1], sample.shape[0]), interpolation=cv2.INTER_LINEAR)
+    levels = cv2.divide(sample, np.maximum(bright, 1), scale=255)
+    counts = cv2.calcHist([levels], [0], None, [256], [0, 256]).ravel()
+    darkest = np.cumsum(counts)
+    wanted = 0.003 * sample.size
+    level = int(np.searchsorted(darkest, wanted))
+    # levels are rounded: within one, pixels are taken to be spread evenly
+    black = max(0.0, level + 0.5 - (float(darkest[level]) - wanted) / float(counts[level]))
+    return PageInk(gray, paper, float(np.clip(1.0 - black / 255, least_contrast, 1.0)))
 
 
 def by_geometry(boxes: Sequence[Box]) -> Iterator[tuple[BoxGeometry, list[int]]]:
@@ -113,24 +146,77 @@ def cut(
     """
     w, h = round(half_mm[0] * pixels_per_mm), round(half_mm[1] * pixels_per_mm)
     rows, columns = 2 * h + 1, 2 * w + 1
-    x = np.arange(-w, w + 1) / pixels_per_mm
-    y = np.arange(-h, h + 1) / pixels_per_mm
-    at_once = max(1, _REMAP_ROWS // rows)
-    parts = []
+    x = np.arange(-w, w + 1, dtype=np.float32) / np.float32(pixels_per_mm)
+    y = np.arange(-h, h + 1, dtype=np.float32) / np.float32(pixels_per_mm)
+    cut_out = np.empty((len(centres_mm), rows, columns), np.float32)
+    at_once = max(1, _REMAP_ROWS // max(rows, columns))
     for start in range(0, len(centres_mm), at_once):
-        centres = centres_mm[start : start + at_once]
-        u = np.broadcast_to(centres[:, 0, None, None] + x[None, None, :], (len(centres), rows, columns))
-        v = np.broadcast_to(centres[:, 1, None, None] + y[None, :, None], (len(centres), rows, columns))
-        bottom = matrix[2, 0] * u + matrix[2, 1] * v + matrix[2, 2]
-        map_x = ((matrix[0, 0] * u + matrix[0, 1] * v + matrix[0, 2]) / bottom).astype(np.float32).reshape(-1, columns)
-        map_y = ((matrix[1, 0] * u + matrix[1, 1] * v + matrix[1, 2]) / bottom).astype(np.float32).reshape(-1, columns)
-        seen = cv2.remap(ink.gray, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
-        bright = cv2.remap(ink.paper, map_x, map_y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
-        darkness = np.clip((1.0 - seen / np.maximum(bright, 1.0)) / ink.contrast, -1.0, 1.0)
-        height, width = ink.gray.shape
-        darkness[(map_x < 0) | (map_y < 0) | (map_x > width - 1) | (map_y > height - 1)] = np.nan
-        parts.append(darkness.reshape(len(centres), rows, columns))
-    return np.concatenate(parts) if parts else np.zeros((0, rows, columns), np.float32)
+        some = slice(start, start + at_once)
+        _cut_some(ink, *_affine_around(matrix, centres_mm[some]), x, y, out=cut_out[some])
+    return cut_out
+
+
+def _affine_around(
+    matrix: NDArray[np.float64], centres_mm: NDArray[np.float64]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Where a homography puts points, (N, 2) pixels, and its derivative there, (N, 2, 2): over a box it is as good as affine."""
+    centres = np.asarray(centres_mm, dtype=np.float64).reshape(-1, 2)
+    mapped = np.column_stack([centres, np.ones(len(centres))]) @ matrix.T
+    at = mapped[:, :2] / mapped[:, 2:]
+    slope = (matrix[None, :2, :2] - at[:, :, None] * matrix[None, 2:, :2]) / mapped[:, 2, None, None]
+    return at.astype(np.float32), slope.astype(np.float32)
+
+
+def _cut_some(
+    ink: PageInk,
+    at: NDArray[np.float32],
+    slope: NDArray[np.float32],
+    x: NDArray[np.float32],
+    y: NDArray[np.float32],
+    *,
+    out: NDArray[np.float32],
+) -> None:
+    """Darkness of patches around `at`, each of the millimetres `x` by `y`."""
+    count, rows, columns = out.shape
+    across = at[:, :, None] + slope[:, :, :1] * x  # (N, 2, columns): pixels along a patch's middle row
+    down = slope[:, :, 1:] * y  # (N, 2, rows): from there along a column
+    map_x = (across[:, 0, None, :] + down[:, 0, :, None]).reshape(-1, columns)
+    map_y = (across[:, 1, None, :] + down[:, 1, :, None]).reshape(-1, columns)
+    seen = cv2.remap(ink.gray, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    # Paper changes slowly: its brightness along a patch's middle row and middle column gives that of all the patch.
+    height, width = ink.gray.shape
+    to_cell = np.array([ink.paper.shape[1] / width, ink.paper.shape[0] / height], np.float32)[:, None]
+    paper = ink.paper.astype(np.float32)
+    lines = []
+    for line in (across, at[:, :, None] + down):
+        cell = (line + np.float32(0.5)) * to_cell - np.float32(0.5)
+        lines.append(
+            cv2.remap(
+                paper,
+                np.ascontiguousarray(cell[:, 0]),
+                np.ascontiguousarray(cell[:, 1]),
+                cv2.INTER_LINEAR,
+                borderMode=cv2.BORDER_REPLICATE,
+            )
+        )
+    middle_row, middle_column = (np.asarray(line, dtype=np.float32) for line in lines)
+    beside = middle_column - middle_column[:, rows // 2, None]
+    bright = np.add(middle_row[:, None, :], beside[:, :, None], out=out)
+    np.maximum(bright, np.float32(1.0), out=bright)
+    np.divide(seen.reshape(out.shape).astype(np.float32), bright, out=out)
+    out *= np.float32(-1.0 / ink.contrast)
+    out += np.float32(1.0 / ink.contrast)
+    np.maximum(out, np.float32(-1.0), out=out)
+    np.minimum(out, np.float32(1.0), out=out)
+    map_x, map_y = map_x.reshape(out.shape), map_y.reshape(out.shape)
+    corners_x, corners_y = (
+        map_x[:, :: max(1, rows - 1), :: max(1, columns - 1)],
+        map_y[:, :: max(1, rows - 1), :: max(1, columns - 1)],
+    )
+    leaves = (corners_x < 0) | (corners_y < 0) | (corners_x > width - 1) | (corners_y > height - 1)
+    for k in np.flatnonzero(leaves.reshape(count, -1).any(axis=1)).tolist():
+        beyond = (map_x[k] < 0) | (map_y[k] < 0) | (map_x[k] > width - 1) | (map_y[k] > height - 1)
+        out[k][beyond] = np.nan
 
 
 def outline_distance(geometry: BoxGeometry, half_px: tuple[int, int], pixels_per_mm: float) -> NDArray[np.float64]:

@@ -338,7 +338,9 @@ def plain_image(page: pikepdf.Page, *, channel: str, limits: RasteriseLimits) ->
     upright, turned = _laid(decoded, drawing.matrix, quarter_turns(page))
     pixels, dpi = squared(upright, *((down_dpi, across_dpi) if turned else (across_dpi, down_dpi)))
     look = repr((samples, tuple(value > 0 for value in drawing.matrix[:4]), turned, quarter_turns(page)))
-    return PageImage(np.ascontiguousarray(pixels), dpi, hashlib.sha256(raw + look.encode()).hexdigest())
+    digest = hashlib.sha256(raw)
+    digest.update(look.encode())
+    return PageImage(np.ascontiguousarray(pixels), dpi, digest.hexdigest())
 
 
 def _resolution(matrix: _Matrix, samples: _Samples, unit: float) -> tuple[float, float]:
@@ -483,13 +485,16 @@ def _decode_fax(raw: bytes, samples: _Samples, *, factor: int, channel: str) -> 
     k = stated.get("/K", 0)
     if k >= 0 and not stated.get("/EndOfLine", 0):
         return None  # rows without an end mark have no counterpart among a TIFF's ways of group 3
-    data = _tiff(raw, samples.width, samples.height, compression=4 if k < 0 else 3, two_dimensional=k > 0)
+    data = fax_as_tiff(raw, samples.width, samples.height, compression=4 if k < 0 else 3, two_dimensional=k > 0)
     with Image.open(io.BytesIO(data), formats=["TIFF"]) as image:
         white = from_pillow(image, channel="")
     if k < 0 and not _says_end(raw) and len(raw) + _FAX_PADDING < _fax_length(white):
         raise UndecodableError("is broken off")
-    ones = cv2.bitwise_not(white).astype(np.uint8, copy=False) if stated.get("/BlackIs1", 0) else white
-    return shrink(_through_palette(ones // np.uint8(255), samples.palette, channel) if samples.palette else ones, factor)
+    turned = bool(stated.get("/BlackIs1", 0))
+    if samples.palette:
+        return shrink(_through_palette((white > 0) ^ turned, samples.palette, channel), factor)
+    gray = shrink(white, factor)
+    return cv2.bitwise_not(gray).astype(np.uint8, copy=False) if turned else gray
 
 
 def _says_end(raw: bytes) -> bool:
@@ -510,7 +515,7 @@ def _fax_length(white: Gray) -> int:
         return sum(image.tag_v2[279])  # type: ignore[attr-defined]
 
 
-def _tiff(data: bytes, width: int, height: int, *, compression: int, two_dimensional: bool) -> bytes:
+def fax_as_tiff(data: bytes, width: int, height: int, *, compression: int = 4, two_dimensional: bool = False) -> bytes:
     """A one-strip bilevel TIFF around fax data in which 0 is white."""
     short, long = 3, 4
     entries = [
@@ -591,10 +596,10 @@ def _unfiltered(raw: bytes, samples: _Samples) -> NDArray[np.uint8]:
     return rows // np.uint8(255) if samples.bits == 1 else rows
 
 
-def _through_palette(indices: NDArray[np.uint8], palette: bytes, channel: str) -> Gray:
+def _through_palette(indices: NDArray[np.uint8] | NDArray[np.bool_], palette: bytes, channel: str) -> Gray:
     colors = np.zeros((1, 256, 3), np.uint8)
     known = np.frombuffer(palette, np.uint8).reshape(-1, 3)[:256]
     colors[0, : len(known)] = known
     colors[0, len(known) :] = known[-1]
     table: NDArray[np.uint8] = from_rgb(colors, channel=channel)[0]
-    return table[indices]
+    return table[indices.view(np.uint8)]

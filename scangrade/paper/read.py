@@ -88,7 +88,8 @@ def read_page(image: PageImage, form: FormReader, *, expected_page: int) -> Page
         pixels_per_mm=located.pixels_per_mm,
         settings=MEASURE,
     )
-    to_stored = np.diag([1 / factor, 1 / factor, 1.0])
+    # the centre of the first pixel lies half a pixel inside of either image
+    to_stored = np.array([[1 / factor, 0, 0.5 / factor - 0.5], [0, 1 / factor, 0.5 / factor - 0.5], [0, 0, 1]])
     return PageRead(
         image_sha256=image.sha256,
         page=located.page,
@@ -123,8 +124,7 @@ def _is_blank(ink: PageInk) -> bool:
     inner = (slice(edge, height - edge), slice(edge, width - edge))
     # against this page's own black: what a pale scan leaves of a page is still a page
     level = 1.0 - PAGE.blank_share_of_black * ink.contrast
-    dark = ink.gray[inner].astype(np.float32) < ink.paper[inner].astype(np.float32) * level
-    return bool(dark.mean() < PAGE.blank_ink_share)
+    return bool(np.count_nonzero(ink.below(level)[inner]) < PAGE.blank_ink_share * ink.gray[inner].size)
 
 
 def _reference_pages(layout: Layout, path: Path) -> list[NDArray[np.uint8]]:

@@ -1,0 +1,75 @@
+"""Patches cut out of a page, and what paper and print look like on it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from scangrade.geometry import local_scale, project
+from scangrade.paper.patches import PageInk, cut, halve, page_ink
+
+Gray = NDArray[np.uint8]
+
+
+def _ramp(height: int = 400, width: int = 300) -> Gray:
+    """A page that gets brighter across and down, so that every place has a gray level of its own."""
+    return np.asarray(np.rint(np.add.outer(np.arange(height) * 0.3, np.arange(width) * 0.3)), dtype=np.uint8)
+
+
+def _plain(gray: Gray, paper: int = 250) -> PageInk:
+    return PageInk(gray, np.full((20, 15), paper, np.uint8), 1.0)
+
+
+def test_a_patch_holds_the_darkness_of_its_place_under_a_turned_and_slanted_page() -> None:
+    matrix = np.array([[5.0, 0.4, 30.0], [-0.3, 5.2, 50.0], [1e-4, -2e-4, 1.0]])
+    centres = np.array([[20.0, 20.0], [35.0, 40.0], [10.0, 55.0]])
+    patches = cut(_plain(_ramp()), matrix, centres, (2.0, 3.0), 6.0)
+    assert patches.shape == (3, 37, 25)
+    for centre, patch in zip(centres, patches, strict=True):
+        for row, column in ((0, 0), (18, 12), (36, 24), (5, 20)):
+            place = centre + (np.array([column, row]) - (12, 18)) / 6.0
+            across, down = project(matrix, [place])[0]
+            # the ramp is rounded to whole levels: half of one, of 250
+            assert patch[row, column] == pytest.approx(1 - 0.3 * (across + down) / 250, abs=1.1 / 250)
+
+
+def test_what_lies_outside_the_image_is_not_a_number() -> None:
+    matrix = np.diag([5.0, 5.0, 1.0])
+    inside, partly, outside = cut(_plain(_ramp()), matrix, np.array([[30.0, 40.0], [0.0, 40.0], [-50.0, 40.0]]), (2, 2), 5.0)
+    assert np.isfinite(inside).all()
+    assert np.isnan(partly[:, :10]).all() and np.isfinite(partly[:, 10:]).all()
+    assert np.isnan(outside).all()
+
+
+def test_paper_brightness_is_taken_out_where_light_falls_off() -> None:
+    light = np.linspace(255, 150, 600)[None, :] * np.linspace(1, 0.8, 800)[:, None]
+    ink = page_ink(np.rint(light).astype(np.uint8), 5.9, least_contrast=0.3)
+    patches = cut(ink, np.diag([5.9, 5.9, 1.0]), np.array([[20.0, 20.0], [50.0, 100.0], [80.0, 70.0]]), (4, 4), 6.0)
+    # the brightest of the neighbourhood counts, which lies up to 7 mm towards the light
+    assert np.abs(patches * ink.contrast).max() < 0.08
+
+
+@pytest.mark.parametrize("black", [0, 40, 120])
+def test_contrast_is_that_of_the_darkest_print(black: int) -> None:
+    page = np.full((900, 600), 240, np.uint8)
+    page[100:200, 100:200] = black  # two in a hundred pixels; paper near so large a square seems a hundredth darker
+    assert page_ink(page, 5.9, least_contrast=0.3).contrast == pytest.approx(1 - black / 240, abs=0.01)
+
+
+def test_a_page_without_print_has_the_least_contrast() -> None:
+    assert page_ink(np.full((900, 600), 240, np.uint8), 5.9, least_contrast=0.3).contrast == 0.3
+
+
+def test_halving_averages_and_drops_a_last_odd_line() -> None:
+    page = np.array([[0, 100, 9], [100, 200, 9], [9, 9, 9]], np.uint8)
+    assert halve(page, 1).tolist() == [[100]]
+    assert halve(page, 0) is page
+
+
+def test_the_local_scale_is_that_of_small_steps() -> None:
+    matrix = np.array([[5.0, 0.4, 30.0], [-0.3, 5.2, 50.0], [1e-3, -2e-3, 1.0]])
+    x, y, step = 40.0, 70.0, 1e-3
+    at, right, down = project(matrix, [(x, y), (x + step, y), (x, y + step)])
+    area = np.linalg.det(np.array([right - at, down - at])) / step**2
+    assert local_scale(matrix, x, y) == pytest.approx(area**0.5, rel=1e-4)
