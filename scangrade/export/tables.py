@@ -7,14 +7,15 @@ Cells that hold words from outside, such as file names, are made harmless for sp
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
-
-import pandas as pd
+from typing import TYPE_CHECKING, Final
 
 from scangrade.grades.cells import safe_text
 from scangrade.grades.score import doubtful_pages
 from scangrade.model import Answer, Booklet, Flag, FlagKind, Layout, PageRead, ScannedPage
 from scangrade.run.files import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 GRADEBOOK: Final = "gradebook.csv"
 MARKS: Final = "marks.csv"

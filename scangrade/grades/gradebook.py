@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from typing import Final
-
-import pandas as pd
+from typing import TYPE_CHECKING, Final
 
 from scangrade.errors import Issue, Severity
 from scangrade.grades.cells import is_formula, safe_text
 from scangrade.grades.rounding import rounded
 from scangrade.grades.score import part_totals
 from scangrade.model import Identity, MatchStatus, Roster, Rubric, Scorecard, Student
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Status(StrEnum):
@@ -64,6 +65,8 @@ def gradebook(
     KeyError
         If a scorecard has no identity.
     """
+    import pandas as pd  # noqa: PLC0415 - takes half a second, which nobody need wait for before pages are read
+
     identity_of = {one.booklet: one for one in identities}
     of_student: dict[str, list[Scorecard]] = defaultdict(list)
     others = []
