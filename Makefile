@@ -15,7 +15,7 @@ help:
 	@echo 'make install    the command scangrade, in $(BIN)'
 	@echo 'make test       everything that must hold: lint, types, tests with coverage'
 	@echo 'make lint       ruff; make types: mypy'
-	@echo 'make benchmark  grade the samples and the corpus, print how many boxes are right'
+	@echo 'make benchmark  grade the samples and the corpus, print how many boxes are right, and where the time goes'
 	@echo 'make clean      remove what was made here'
 
 install: system $(VENV)/.installed
@@ -58,6 +58,7 @@ test: lint types
 
 benchmark: install
 	$(BIN)/python -m tests.benchmarks
+	$(BIN)/python -m tests.benchmarks.speed
 
 clean:
 	rm -rf $(VENV) $(DEMO) build dist *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
