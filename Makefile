@@ -15,7 +15,8 @@ help:
 	@echo 'make install    the command scangrade, in $(BIN)'
 	@echo 'make test       everything that must hold: lint, types, tests with coverage'
 	@echo 'make lint       ruff; make types: mypy'
-	@echo 'make benchmark  grade the samples and the corpus, print how many boxes are right, and where the time goes'
+	@echo 'make benchmark  how often it is wrong, and how often it asks: samples, corpus, a million simulated boxes;'
+	@echo '                and where the time goes. Takes an hour or two'
 	@echo 'make clean      remove what was made here'
 
 install: system $(VENV)/.installed
@@ -59,6 +60,7 @@ test: lint types
 benchmark: install
 	$(BIN)/python -m tests.benchmarks
 	$(BIN)/python -m tests.benchmarks.speed
+	$(BIN)/python -m tests.benchmarks.simulated --sheet benchmark
 
 clean:
 	rm -rf $(VENV) $(DEMO) build dist *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

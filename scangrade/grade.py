@@ -137,7 +137,7 @@ def derive(pages: Sequence[ScannedPage], definitions: Definitions) -> Results:
     """From readings to grades: a pure function, the same on every machine and in any order of reading."""
     layout, rubric, roster = definitions.layout, definitions.rubric, definitions.roster
     booklets, page_flags = collate(pages, layout)
-    answers = decide(booklets, layout, thresholds=settings.DECIDE)
+    answers = decide(booklets, layout, settings=settings.DECIDE)
     identities, identity_flags = identify(answers, layout, roster)
     flags = [*page_flags, *identity_flags]
     doubtful = doubtful_pages(page_flags)

@@ -334,15 +334,38 @@ FEATURES: Final = (
 )
 
 
+#: Rows and columns of a box' patch; the inside of its frame is the middle half of them, so that as much is seen around it.
+PATCH_SIDE: Final = 28
+
+
+def no_patches(count: int = 0) -> NDArray[np.uint8]:
+    """Patches of `count` boxes of which nothing was seen."""
+    return np.zeros((count, PATCH_SIDE, PATCH_SIDE), np.uint8)
+
+
+def no_map() -> NDArray[np.uint8]:
+    """The map of a page of which nothing was seen."""
+    return np.zeros((0, 0), np.uint8)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Readings:
     """What was measured in the boxes of one page; no verdict.
 
     `values` has one row per box, in the order of `Layout.boxes(page)`, and one column per name in `FEATURES`; a row of NaN where
-    the box leaves the image.
+    the box leaves the image. `patches` has one small picture per box and its surroundings: darkness from 0, the paper, to 255, the
+    page's black. `blank` has the same of the blank form, or no row at all where the layout has none; where the blank form tells
+    nothing of a box its `blank_ink` is NaN.
+
+    `ink_map` has a cell per square millimetre of the page, upright: the darkness of its darkest place, as in patches. It shows
+    what was written beside boxes. `blank_map` is that of the blank form, empty where there is none.
     """
 
     values: NDArray[np.float32]
+    patches: NDArray[np.uint8] = field(default_factory=no_patches)
+    blank: NDArray[np.uint8] = field(default_factory=no_patches)
+    ink_map: NDArray[np.uint8] = field(default_factory=no_map)
+    blank_map: NDArray[np.uint8] = field(default_factory=no_map)
 
 
 @dataclass(frozen=True, slots=True)

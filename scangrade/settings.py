@@ -409,8 +409,45 @@ LAYOUT = LayoutLimits()
 
 
 @dataclass(frozen=True, slots=True)
-class DecideSettings:
-    """Where "certainly empty" ends and "certainly marked" begins. Ink is excess over an empty box, 0 to 1."""
+class EmptyBoxSettings:
+    """From what, and how far, the look of an empty box is learned. Ink is mean darkness of a box' inside, 0 to 1."""
+
+    quantile: float = 0.25
+    """Of the darkness over booklets, or over boxes with the same letter, what counts as the form's own."""
+
+    least_booklets: int = 4
+    """From which what is printed around a box is learned from that box alone: one in four may be marked there."""
+
+    most_booklets: int = 40
+    """Looked at, evenly spread over the batch: more change nothing and cost time."""
+
+    most_samples: int = 240
+    """Boxes with the same letter looked at."""
+
+    least_samples: int = 8
+    least_fields: int = 3
+    """Boxes with one letter, and fields they are in, from which their print is learned: all booklets may be marked in one field."""
+
+    sure_samples: int = 12
+    sure_fields: int = 6
+    """The same of print that is beyond doubt, among `least_letters` letters."""
+
+    most_print: float = 0.45
+    """Ink that print inside a box can have; shaded boxes with a letter reach 0.37."""
+
+    letters_differ: float = 0.12
+    """Ink by which a letter may exceed the usual one: an 8 or a W has 0.1 more than a 1 or an I."""
+
+    least_letters: int = 5
+    few_differ: float = 0.04
+    most_print_of_few: float = 0.2
+    """Below so many different letters all may be marked more often than not: then only what the palest shows, no more than the last of
+    these, is believed, and of another letter as much more as the second."""
+
+
+@dataclass(frozen=True, slots=True)
+class InkSettings:
+    """Where, by ink alone, "certainly empty" ends and "certainly marked" begins. Ink is excess over an empty box, 0 to 1."""
 
     empty_below: float = 0.02
     """Ink of a box without print that is certainly empty: of 4,799 empty boxes of real exam scans all but 9 read below 0.015."""
@@ -435,17 +472,11 @@ class DecideSettings:
     marked_without_frame: float = 0.4
     """Ink that is a mark although the box' frame was not found: only a fill hides a frame."""
 
-    strong_share_of_pen: float = 0.35
-    """Marks paler than this share of the writer's usual one may be erased."""
-
     usual_pen: float = 0.35
     """Ink of a usual mark, for a booklet with too few marks to tell."""
 
     least_mark_cells: float = 0.2
     """Share of a box' ninths that a mark touches: a dot where the pen rested touches one, a small cross two."""
-
-    most_certain: float = 0.9999
-    """Probability that is never exceeded: of simulated boxes decided more surely, one in some thousand was wrong on hard scans."""
 
     line_rest: float = 0.02
     """Ink without the darkest straight band, below which a mark is only that line: dirt on the scanner's glass gave 0 to 0.01, the
@@ -484,22 +515,8 @@ class DecideSettings:
     thin_cell: float = 0.25
     """The same two of a mark that is a cross or a tick rather than a careless fill, one of them being less."""
 
-    beyond_share: float = 0.03
-    """Share of the band beyond a box that a stroke darkens, over what is printed there: a pen's line through half of it."""
-
     least_for_labels: int = 4
     """Booklets from which what is printed beside a box is learned from that box alone."""
-
-    stroke_outside: float = 0.04
-    stroke_beyond: float = 0.02
-    stroke_share: float = 0.25
-    """Ink near a filled box and farther out, and the latter as a share of the former, of strokes that leave it: fills that were
-    struck out gave 0.07 to 0.12, 0.02 to 0.11 and 0.3 to 1.1."""
-
-    spilled_outside: float = 0.15
-    spilled_share: float = 0.6
-    """Ink near a filled box from which it may just be carelessly filled, and the share that must then be farther out: careless
-    fills gave 0 to 0.3, at most 0.53 of it farther out."""
 
     fill_cell: float = 0.2
     """Darkness of a mark's emptiest ninth, as a share of its pen's, below which it is no fill: on forms where only fills count.
@@ -548,6 +565,76 @@ class DecideSettings:
 
     coarse_pixels_per_mm: float = 3.2
     """Resolution (81 dpi) below which frames of 0.3 mm cannot be seen, and boxes are judged without."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecideSettings:
+    """Where "certainly empty" ends and "certainly marked" begins. Ink is mean darkness beyond the empty box', 0 to 1."""
+
+    marked_from: float = 0.95
+    unmarked_from: float = 0.97
+    """The network's probability of a mark, and of an empty or undone box, from which nobody is asked; the former never where the ink
+    says that there is none. Of 1,400 boxes kept aside in training of which the ink alone could not tell, none was wrong above 0.97."""
+
+    marked_if_agreed: float = 0.9
+    unmarked_if_agreed: float = 0.9
+    """The same where the ink says so as well: above, 9 of 46,000 boxes kept aside were wrong, all of them among the eightfold
+    mishaps of training and on black and white scans at 72 to 200 dpi."""
+
+    most_certain: float = 0.9999
+    """Probability that is never exceeded: the network has seen some hundred thousand boxes, not some million."""
+
+    plain_ink: float = 0.01
+    plain_below: float = 0.1
+    """Mean darkness inside, and greatest anywhere in a patch, beyond the empty box', up to which the network is not asked."""
+
+    unmarked_if_alike: float = 0.5
+    unmarked_if_surely_alike: float = 0.1
+    """The network's probability of an empty box where the ink says so, and the box looks much like the empty one; the latter where
+    what that looks like is beyond doubt. The network is easily misled by black letters in forms unlike those it was trained on. Of 41,000
+    such boxes kept aside in training 3 were marked, by pale lines on hard scans."""
+
+    alike_inside: float = 0.25
+    """Greatest darkness inside, beyond the empty box', of what looks much like it."""
+
+    alike_around: float = 0.02
+    alike_dark: float = 0.35
+    """Share of the surroundings, and from which darkness on, that may be darker than the empty box'; a ring darkens a twentieth."""
+
+    strong_share_of_pen: float = 0.35
+    """Marks paler than this share of the writer's usual one may be erased."""
+
+    evident_ink: float = 0.045
+    least_marks: int = 4
+    """Ink and number of the marks from which a writer's pen is learned."""
+
+    least_for_print_map: int = 4
+    most_for_print_map: int = 24
+    """Booklets from which what is printed on a page is learned, and how many are looked at."""
+
+    print_cell: float = 0.2
+    written_cell: float = 0.4
+    """Darkness of a square millimetre that is print, on most booklets; and of one that is written on, on this one: a thin pencil."""
+
+    spill_mm: float = 2.5
+    """Reach of marks beyond their box that means nothing: crosses and ticks overshoot by 1 to 2 mm."""
+
+    empty_spill_mm: float = 0.5
+    """The same of an empty box: its frame may be off by a fraction of a cell."""
+
+    streak_mm: int = 20
+    """Length of an upright line (a third of a level one's) that nobody wrote: words are less high, arrows shorter."""
+
+    beside_mm: float = 13.0
+    above_mm: float = 3.5
+    """How far from the boxes of a question a word or an arrow is looked for: to the sides, and above and below, where the next
+    question begins."""
+
+    empty_boxes: EmptyBoxSettings = EmptyBoxSettings()
+    ink: InkSettings = InkSettings()
+
+    beside_cells: int = 7
+    """Written square millimetres that may be a word: "A" has 8, a word 15 and more, a hair 3 to 6."""
 
 
 DECIDE = DecideSettings()

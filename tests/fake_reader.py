@@ -11,10 +11,12 @@ import os
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scangrade.errors import DefinitionError, Issue, Severity
 from scangrade.model import (
     FEATURES,
+    PATCH_SIDE,
     Layout,
     PageRead,
     PageResult,
@@ -22,6 +24,7 @@ from scangrade.model import (
     Readings,
     Reason,
     Transform,
+    no_patches,
 )
 
 EMPTY = {"frame": 0.9, "seen": 1.0, "contrast": 0.9, "scale": 5.9}
@@ -161,8 +164,18 @@ class FakeReader:
         for row, box in zip(values, boxes, strict=True):
             seen = (FULL if box.key in marked else EMPTY) | BLANK
             row[:] = [seen.get(name, 0.0) for name in FEATURES]
+        patches = np.stack([_patch(box.key in marked) for box in boxes]) if boxes else no_patches()
         transform = Transform((5.9, 0.0, 0.0, 0.0, 5.9, 0.0, 0.0, 0.0, 1.0))
-        return PageRead(image, page, copy, "code", 0, 0.05, 150.0, transform, Readings(values))
+        return PageRead(image, page, copy, "code", 0, 0.05, 150.0, transform, Readings(values, patches))
+
+
+def _patch(marked: bool) -> NDArray[np.uint8]:
+    """A picture of an empty or a filled box."""
+    side, quarter = PATCH_SIDE, PATCH_SIDE // 4
+    patch = np.zeros((side, side), np.uint8)
+    patch[quarter - 1 : side - quarter + 1, quarter - 1 : side - quarter + 1] = 200
+    patch[quarter : side - quarter, quarter : side - quarter] = 235 if marked else 0
+    return patch
 
 
 class ReaderWithoutForm:

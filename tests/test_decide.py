@@ -1,269 +1,251 @@
-"""Verdicts from numbers alone: readings are made from the answer."""
+"""Verdicts on drawn boxes: every page is made from the answer."""
 
 from __future__ import annotations
 
-from itertools import pairwise
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from scangrade.answers.decide import decide
-from scangrade.model import (
-    FEATURES,
-    Booklet,
-    Box,
-    Convention,
-    Field,
-    FieldKind,
-    Layout,
-    LayoutPage,
-    PageRead,
-    PageRef,
-    Readings,
-    ScannedPage,
-    Transform,
-    Verdict,
+from scangrade.authoring.form import Look, Rect
+from scangrade.authoring.ink import Ink, Mark, Stroke
+from scangrade.authoring.person import (
+    BLUE,
+    PENCIL_DARK,
+    PENCIL_LIGHT,
+    Style,
+    draw_mark,
+    rub_out,
+    write_line,
 )
+from scangrade.model import Answer, Booklet, Convention, Layout, PageRead, ScannedPage, Verdict
 from scangrade.settings import DECIDE
+from tests.drawn import WRITER, a_layout, a_page
 
-EMPTY = {"ink": 0.0, "rest": 0.0, "core": 0.0, "dark": 0.0, "faint": 0.0, "peak": 0.02, "least_cell": 0.0, "cells": 0.0}
-CROSS = {"ink": 0.3, "rest": 0.25, "core": 0.4, "dark": 0.3, "faint": 0.4, "peak": 0.95, "least_cell": 0.05, "cells": 0.8}
-FULL = {"ink": 0.97, "rest": 0.97, "core": 0.99, "dark": 0.99, "faint": 1.0, "peak": 1.0, "least_cell": 0.9, "cells": 1.0}
-PENCIL = {"ink": 0.11, "rest": 0.09, "core": 0.15, "dark": 0.01, "faint": 0.3, "peak": 0.4, "least_cell": 0.02, "cells": 0.6}
-GHOST = {"ink": 0.05, "rest": 0.04, "core": 0.05, "dark": 0.0, "faint": 0.06, "peak": 0.2, "least_cell": 0.02, "cells": 0.1}
-SEEN = {
-    "diagonal": 0.0,
-    "outside": 0.0,
-    "beyond": 0.0,
-    "frame": 0.6,
-    "dx_mm": 0.0,
-    "dy_mm": 0.0,
-    "seen": 1.0,
-    "contrast": 1.0,
-    "scale": 6.0,
-}
+SEEDS = range(4)
+PENCIL = replace(WRITER, ink=PENCIL_LIGHT)
 
 
-def a_layout(
-    convention: Convention = Convention.ANY,
-    *,
-    questions: int = 4,
-    options: str = "ABCD",
-    printed: bool = False,
-    many: bool = True,
-) -> Layout:
-    fields = tuple(
-        Field(
-            id=str(q),
-            kind=FieldKind.CHOICE,
-            page=1,
-            question=str(q),
-            many=many,
-            boxes=tuple(
-                Box(str(q), value, 1, 20 + 8 * k, 20 + 8 * q, 4, 4, 0.3, printed=value if printed else "")
-                for k, value in enumerate(options)
-            ),
-        )
-        for q in range(1, questions + 1)
-    )
-    return Layout("form", "Form", convention, (LayoutPage(1, 210, 297, ()),), fields)
+def answers(layout: Layout, *pages: ScannedPage, duplicates: tuple[ScannedPage, ...] = ()) -> dict[str, Answer]:
+    """What is decided for the first of these booklets of one page."""
+    booklets = [Booklet(str(n), {1: page}, duplicates=duplicates if n == 0 else ()) for n, page in enumerate(pages)]
+    decided = decide(booklets, layout, settings=DECIDE)["0"]
+    return {one.field: one for one in decided}
 
 
-def a_page(layout: Layout, marks: dict[str, dict[str, float]], *, sha: str = "a", print_ink: float = 0.0) -> ScannedPage:
-    rows = []
-    for box in layout.boxes(1):
-        seen = {**EMPTY, **SEEN, "blank_ink": np.nan, "blank_dark": np.nan, "blank_core": np.nan, **marks.get(box.key, {})}
-        seen["ink"] = print_ink + seen["ink"] * (1 - print_ink)
-        rows.append([seen[name] for name in FEATURES])
-    readings = Readings(np.array(rows, dtype=np.float32))
-    identity = Transform((6, 0, 0, 0, 6, 0, 0, 0, 1))
-    read = PageRead(sha, 1, "1", "code", 0, 0.05, 150, identity, readings)
-    return ScannedPage(PageRef("scan.pdf", 1, 0), read)
+def verdicts(layout: Layout, *pages: ScannedPage) -> dict[str, Verdict]:
+    return {f"{one.field}/{one.box}": one.verdict for answer in answers(layout, *pages).values() for one in answer.verdicts}
 
 
-def verdicts(layout: Layout, marks: dict[str, dict[str, float]], **how: float) -> dict[str, Verdict]:
-    booklet = Booklet("1", {1: a_page(layout, marks, **how)})  # type: ignore[arg-type]
-    answers = decide([booklet], layout, thresholds=DECIDE)["1"]
-    return {f"{one.field}/{one.box}": one.verdict for answer in answers for one in answer.verdicts}
+def spread(style: Style, questions: int, options: str = "ABCD") -> dict[str, Style]:
+    """One mark in each question."""
+    return {f"{q}/{options[q % len(options)]}": style for q in range(1, questions + 1)}
 
 
-def test_a_blank_sheet_stays_blank() -> None:
-    seen = verdicts(a_layout(), {})
-    assert set(seen.values()) == {Verdict.EMPTY}
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_blank_sheet_stays_blank(seed: int) -> None:
+    layout = a_layout()
+    assert set(verdicts(layout, a_page(layout, seed=seed)).values()) == {Verdict.EMPTY}
 
 
-def test_a_blank_sheet_with_letters_printed_in_its_boxes_stays_blank() -> None:
-    seen = verdicts(a_layout(printed=True), {}, print_ink=0.2)
-    assert set(seen.values()) == {Verdict.EMPTY}
+@pytest.mark.parametrize("letter", [0.0, 0.35])
+def test_a_blank_sheet_with_letters_printed_in_its_boxes_stays_blank_even_if_the_layout_does_not_say_so(letter: float) -> None:
+    printed, bare = (a_layout(printed=inside, questions=10, options="ABCDE") for inside in (True, False))
+    page = a_page(printed, read_as=bare, look=Look(letter=letter))
+    assert set(verdicts(bare, page).values()) == {Verdict.EMPTY}
 
 
-def test_a_mark_over_print_is_seen() -> None:
-    seen = verdicts(a_layout(printed=True, questions=6), {"1/A": FULL, "2/B": CROSS}, print_ink=0.2)
-    assert {key for key, verdict in seen.items() if verdict is Verdict.MARKED} == {"1/A", "2/B"}
-    assert sum(verdict is Verdict.EMPTY for verdict in seen.values()) == 22
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_mark_over_print_is_seen(seed: int) -> None:
+    layout = a_layout(printed=True, questions=10)
+    marks = {"1/A": Style.FULL, "2/B": Style.CROSS, "7/D": Style.TICK}
+    seen = verdicts(layout, a_page(layout, marks, seed=seed))
+    assert {key for key, verdict in seen.items() if verdict is Verdict.MARKED} == set(marks)
+    assert sum(verdict is Verdict.EMPTY for verdict in seen.values()) == 37
 
 
+@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize(
-    ("convention", "mark", "verdict"),
+    ("convention", "style", "verdict"),
     [
-        (Convention.ANY, CROSS, Verdict.MARKED),
-        (Convention.ANY, FULL, Verdict.MARKED),
-        (Convention.CROSS, CROSS, Verdict.MARKED),
-        (Convention.CROSS, FULL, Verdict.UNDONE),
-        (Convention.FILL, CROSS, Verdict.UNSURE),
-        (Convention.FILL, FULL, Verdict.MARKED),
-        (Convention.FILL_WINS, CROSS, Verdict.MARKED),
-        (Convention.FILL_WINS, FULL, Verdict.MARKED),
+        (Convention.ANY, Style.CROSS, Verdict.MARKED),
+        (Convention.ANY, Style.FULL, Verdict.MARKED),
+        (Convention.CROSS, Style.CROSS, Verdict.MARKED),
+        (Convention.CROSS, Style.TICK, Verdict.MARKED),
+        (Convention.CROSS, Style.FULL, Verdict.UNDONE),
+        (Convention.CROSS, Style.PARTIAL, Verdict.UNSURE),
+        (Convention.FILL, Style.CROSS, Verdict.UNSURE),
+        (Convention.FILL, Style.PARTIAL, Verdict.UNSURE),
+        (Convention.FILL, Style.FULL, Verdict.MARKED),
+        (Convention.FILL_WINS, Style.CROSS, Verdict.MARKED),
+        (Convention.FILL_WINS, Style.FULL, Verdict.MARKED),
     ],
 )
-def test_the_same_picture_means_what_the_form_says(convention: Convention, mark: dict[str, float], verdict: Verdict) -> None:
-    assert verdicts(a_layout(convention), {"1/A": mark})["1/A"] is verdict
+def test_the_same_picture_means_what_the_form_says(convention: Convention, style: Style, verdict: Verdict, seed: int) -> None:
+    layout = a_layout(convention)
+    assert verdicts(layout, a_page(layout, {"1/A": style}, seed=seed))["1/A"] is verdict
 
 
-def test_a_mark_between_cross_and_fill_is_a_persons_on_a_form_where_they_differ() -> None:
-    nearly = {**FULL, "dark": 0.83, "least_cell": 0.5, "ink": 0.85}
-    assert verdicts(a_layout(Convention.CROSS), {"1/A": nearly})["1/A"] is Verdict.UNSURE
+@pytest.mark.parametrize("convention", list(Convention))
+@pytest.mark.parametrize("style", [Style.DOT, Style.RING])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_dot_and_a_ring_are_a_persons_everywhere(convention: Convention, style: Style, seed: int) -> None:
+    layout = a_layout(convention)
+    assert verdicts(layout, a_page(layout, {"1/A": style}, seed=seed))["1/A"] is Verdict.UNSURE
 
 
 def test_a_cross_beside_a_fill_is_a_persons_where_fills_win() -> None:
-    seen = verdicts(a_layout(Convention.FILL_WINS), {"1/A": FULL, "1/C": CROSS})
+    layout = a_layout(Convention.FILL_WINS)
+    seen = verdicts(layout, a_page(layout, {"1/A": Style.FULL, "1/C": Style.CROSS}))
     assert seen["1/A"] is Verdict.MARKED
     assert seen["1/C"] is Verdict.UNSURE
 
 
 def test_a_question_with_every_box_filled_is_doubted_as_a_whole() -> None:
     layout = a_layout(Convention.FILL_WINS)
-    booklet = Booklet("1", {1: a_page(layout, {f"2/{value}": FULL for value in "ABCD"})})
-    answers = {one.field: one for one in decide([booklet], layout, thresholds=DECIDE)["1"]}
-    assert "every box" in answers["2"].doubt
-    assert answers["2"].open == frozenset("ABCD")
-    assert answers["1"].doubt == ""
+    found = answers(layout, a_page(layout, {f"2/{value}": Style.FULL for value in "ABCD"}))
+    assert "every box" in found["2"].doubt
+    assert found["2"].open == frozenset("ABCD")
+    assert found["1"].doubt == ""
+
+
+def _word(layout: Layout, beside: str) -> Mark:
+    box = next(box for box in layout.boxes(1) if box.key == beside)
+    line = Rect(box.x_mm + 6, box.y_mm - 1.5, box.x_mm + 15, box.y_mm + 1.5)
+    return Mark(1, "word", BLUE, write_line("xxxx", line, 0.42, np.random.default_rng(1)))
 
 
 @pytest.mark.parametrize(
     ("convention", "marks"),
     [
-        (Convention.CROSS, {"2/A": FULL, "2/C": {"beyond": 0.2}}),  # undone, and a word beside another box
-        (Convention.FILL_WINS, {"2/A": {**FULL, "outside": 0.1, "beyond": 0.1}, "2/B": FULL}),  # struck out
+        (Convention.CROSS, {"2/A": Style.FULL}),  # undone, and a word that may take it back
+        (Convention.CROSS, {"2/A": Style.CROSS, "2/C": Style.CROSS}),  # two, and a word at one of them
+        (Convention.FILL_WINS, {}),  # nothing marked, but something written
     ],
 )
-def test_ink_beside_the_boxes_of_a_corrected_question_is_a_persons(
-    convention: Convention, marks: dict[str, dict[str, float]]
-) -> None:
+def test_ink_beside_a_question_that_it_may_change_is_a_persons(convention: Convention, marks: Mapping[str, Style]) -> None:
     layout = a_layout(convention)
-    labels = {box.key: {"beyond": 0.05} for box in layout.boxes(1)}
-    merged = {key: {**labels[key], **marks.get(key, {})} for key in labels}
-    booklet = Booklet("1", {1: a_page(layout, merged)})
-    answers = {one.field: one.doubt for one in decide([booklet], layout, thresholds=DECIDE)["1"]}
-    assert answers["2"]
-    assert not answers["1"]
+    others = [a_page(layout, spread(Style.CROSS, 4), sha=f"b{seed}", seed=seed) for seed in range(5)]
+    found = answers(layout, a_page(layout, marks, more=[_word(layout, "2/D")]), *others)
+    assert "beside" in found["2"].doubt
+    assert not found["1"].doubt
+    assert not found["3"].doubt
 
 
-def test_a_careless_fill_that_spills_over_is_an_answer() -> None:
+def test_ink_beside_a_question_with_one_mark_changes_nothing() -> None:
+    layout = a_layout(Convention.CROSS)
+    others = [a_page(layout, spread(Style.CROSS, 4), sha=f"b{seed}", seed=seed) for seed in range(5)]
+    found = answers(layout, a_page(layout, {"2/A": Style.CROSS}, more=[_word(layout, "2/D")]), *others)
+    assert not found["2"].doubt
+    assert found["2"].marked == {"A"}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_careless_fill_that_spills_over_is_an_answer(seed: int) -> None:
     layout = a_layout(Convention.FILL_WINS)
-    booklet = Booklet("1", {1: a_page(layout, {"2/A": {**FULL, "outside": 0.3, "beyond": 0.12}})})
-    answers = {one.field: one for one in decide([booklet], layout, thresholds=DECIDE)["1"]}
-    assert not answers["2"].doubt
-    assert answers["2"].marked == {"A"}
+    found = answers(layout, a_page(layout, {"2/A": Style.SLOPPY}, writer=replace(WRITER, neatness=0.3), seed=seed))
+    assert not found["2"].doubt
+    assert found["2"].marked == {"A"}
 
 
-def test_a_line_that_runs_through_a_box_to_somewhere_else_is_a_persons() -> None:
-    arrow = {**CROSS, "ink": 0.2, "outside": 0.11, "beyond": 0.08}
-    assert verdicts(a_layout(), {"1/A": arrow})["1/A"] is Verdict.UNSURE
+@pytest.mark.parametrize("convention", [Convention.CROSS, Convention.FILL_WINS, Convention.FILL])
+def test_a_line_of_handwriting_through_boxes_is_a_persons(convention: Convention) -> None:
+    layout = a_layout(convention)
+    box = next(box for box in layout.boxes(1) if box.key == "2/B")
+    line = Rect(box.x_mm - 14, box.y_mm - 2.5, box.x_mm + 20, box.y_mm + 2.5)
+    notes = Mark(1, "notes", BLUE, write_line("xxxxxx xxxxx xxxx", line, 0.45, np.random.default_rng(3)))
+    seen = verdicts(layout, a_page(layout, {"4/A": Style.FULL}, more=[notes]))
+    assert Verdict.MARKED not in {seen[f"2/{value}"] for value in "ABCD"}
+    assert Verdict.UNSURE in {seen[f"2/{value}"] for value in "ABCD"}
 
 
-def test_half_a_fill_is_a_persons_where_only_fills_count_and_pale_pencil_fills_are_fills() -> None:
-    half = {**FULL, "ink": 0.6, "dark": 0.6, "least_cell": 0.05}
-    pale = {**PENCIL, "least_cell": 0.2}
-    seen = verdicts(
-        a_layout(Convention.FILL, questions=8), {"1/A": half, **{f"{q}/{'ABCD'[q % 4]}": pale for q in range(2, 9)}}
-    )
-    assert seen["1/A"] is Verdict.UNSURE
-    assert {seen[f"{q}/{'ABCD'[q % 4]}"] for q in range(2, 9)} == {Verdict.MARKED}
+def test_dirt_on_the_glass_is_not_decided_marked() -> None:
+    layout = a_layout(questions=8)
+    box = next(box for box in layout.boxes(1) if box.key == "3/B")
+    dirt = Stroke(np.array([(box.x_mm + 0.6, 0.0), (box.x_mm + 0.6, 297.0)]), 0.25)
+    streak = Mark(1, "streak", Ink((60, 60, 60), 0.25, 0.8, 0.0), (dirt,))
+    seen = verdicts(layout, a_page(layout, {f"{q}/A": Style.CROSS for q in range(1, 9)}, more=[streak]))
+    assert Verdict.MARKED not in {seen[f"{q}/B"] for q in range(1, 9)}
 
 
-def test_a_straight_line_alone_is_never_decided_marked() -> None:
-    streak = {**EMPTY, "ink": 0.07, "rest": 0.005, "cells": 0.33, "peak": 0.5, "faint": 0.12}
-    pencil = {f"{q}/{'ABCD'[q % 4]}": PENCIL for q in range(2, 9)}
-    assert verdicts(a_layout(questions=8), {**pencil, "1/A": streak})["1/A"] is Verdict.UNSURE
+@pytest.mark.parametrize("style", [Style.CROSS, Style.FULL])
+def test_light_pencil_is_a_mark_in_a_booklet_of_light_pencil(style: Style) -> None:
+    layout = a_layout(questions=8)
+    marks = spread(style, 8)
+    seen = verdicts(layout, a_page(layout, marks, writer=PENCIL))
+    assert {key for key, verdict in seen.items() if verdict is Verdict.MARKED} == set(marks)
 
 
-def test_print_that_shines_through_is_not_decided_marked() -> None:
-    shine = {**EMPTY, "ink": 0.06, "faint": 0.1, "peak": 0.22}
-    pencil = {f"{q}/{'ABCD'[q % 4]}": PENCIL for q in range(2, 9)}
-    assert verdicts(a_layout(questions=8), {**pencil, "1/A": shine})["1/A"] is not Verdict.MARKED
-
-
-def test_light_pencil_is_a_mark_in_a_booklet_of_light_pencil_and_doubtful_among_ink() -> None:
-    answers = {f"{q}/{'ABCD'[q % 4]}" for q in range(1, 9)}
-    pencil = verdicts(a_layout(questions=8), dict.fromkeys(answers, PENCIL))
-    assert {key for key, verdict in pencil.items() if verdict is Verdict.MARKED} == answers
-    mixed = verdicts(a_layout(questions=8), {**dict.fromkeys(answers, FULL), "8/A": PENCIL})
-    assert mixed["8/A"] is Verdict.UNSURE
-
-
-def test_a_letter_that_every_empty_box_seems_to_hold_is_print_even_if_the_layout_does_not_say_so() -> None:
-    letters = dict(zip("ABCDE", (0.17, 0.19, 0.15, 0.18, 0.16), strict=True))
-    layout = a_layout(questions=10, options="ABCDE")
-    shown = {box.key: {"ink": letters[box.value], "peak": 0.95} for box in layout.boxes(1)}
-    assert set(verdicts(layout, shown).values()) == {Verdict.EMPTY}
-    assert verdicts(layout, {**shown, "3/B": FULL})["3/B"] is Verdict.MARKED
+def test_light_pencil_is_doubtful_among_ink() -> None:
+    layout = a_layout(questions=8)
+    faint = draw_mark(layout.boxes(1)[0], Style.CROSS, PENCIL, np.random.default_rng(2))
+    faint = replace(faint, ink=replace(faint.ink, opacity=0.3))
+    marks = {key: style for key, style in spread(Style.FULL, 8).items() if not key.startswith("1/")} | {"1/C": Style.FULL}
+    assert verdicts(layout, a_page(layout, marks, more=[faint]))["1/A"] is not Verdict.MARKED
 
 
 @pytest.mark.parametrize("share", [0.5, 0.8, 1.0])
 @pytest.mark.parametrize("options", ["TF", "ABCD"])
-def test_marks_over_print_never_pass_for_print_however_many_there_are(options: str, share: float) -> None:
+@pytest.mark.parametrize("style", [Style.CROSS, Style.FULL])
+def test_marks_over_print_never_pass_for_print_however_many_there_are(options: str, share: float, style: Style) -> None:
     layout = a_layout(questions=10, options=options, printed=True)
     rng = np.random.default_rng(1)
-    marks = {box.key: {**CROSS, "ink": 0.25} for box in layout.boxes(1) if rng.random() < share}
-    seen = verdicts(layout, marks, print_ink=0.06)
+    marks = {box.key: style for box in layout.boxes(1) if rng.random() < share}
+    seen = verdicts(layout, a_page(layout, marks))
     assert not any(seen[key] is Verdict.EMPTY for key in marks)
 
 
-def test_an_answer_that_everybody_gave_is_not_taken_for_print() -> None:
+@pytest.mark.parametrize("booklets", [1, 5])
+@pytest.mark.parametrize("style", [Style.CROSS, Style.FULL])
+def test_an_answer_that_everybody_gave_is_not_taken_for_print(booklets: int, style: Style) -> None:
     layout = a_layout(questions=10)
-    seen = verdicts(layout, {f"{q}/A": CROSS for q in range(1, 11)})
+    marks = {f"{q}/A": style for q in range(1, 11)}
+    seen = verdicts(layout, *(a_page(layout, marks, sha=str(seed), seed=seed) for seed in range(booklets)))
     assert Verdict.EMPTY not in {seen[f"{q}/A"] for q in range(1, 11)}
 
 
-def test_a_ghost_is_never_decided() -> None:
-    assert verdicts(a_layout(), {"1/A": FULL, "1/B": GHOST})["1/B"] is Verdict.UNSURE
-
-
-def test_a_dot_is_never_decided_empty() -> None:
-    dot = {**EMPTY, "ink": 0.015, "peak": 0.9}
-    assert verdicts(a_layout(), {"1/A": dot})["1/A"] is Verdict.UNSURE
-
-
-def test_a_box_whose_frame_was_not_found_is_not_decided_unless_it_is_full() -> None:
-    seen = verdicts(a_layout(), {"1/A": {"seen": 0.0}, "1/B": {**CROSS, "seen": 0.0}, "1/C": {**FULL, "seen": 0.0}})
-    assert (seen["1/A"], seen["1/B"], seen["1/C"]) == (Verdict.UNSURE, Verdict.UNSURE, Verdict.MARKED)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_ghost_is_never_decided_marked(seed: int) -> None:
+    layout = a_layout()
+    pencil = replace(WRITER, ink=PENCIL_DARK)
+    ghost = rub_out(
+        draw_mark(layout.boxes(1)[1], Style.FULL, pencil, np.random.default_rng(seed)), np.random.default_rng(seed)
+    )
+    seen = verdicts(layout, a_page(layout, {"1/A": Style.FULL}, writer=pencil, more=[ghost], seed=seed))
+    assert seen["1/A"] is Verdict.MARKED
+    assert seen["1/B"] is not Verdict.MARKED
 
 
 def test_a_box_outside_the_image_is_a_persons() -> None:
-    gone = dict.fromkeys(FEATURES, np.nan)
-    assert verdicts(a_layout(), {"1/A": gone})["1/A"] is Verdict.UNSURE
+    layout = a_layout()
+    page = a_page(layout)
+    assert isinstance(page.result, PageRead)
+    page.result.readings.values[0] = np.nan
+    assert verdicts(layout, page)["1/A"] is Verdict.UNSURE
 
 
 def test_two_images_of_a_page_that_differ_leave_the_difference_to_a_person() -> None:
     layout = a_layout()
-    first, second = a_page(layout, {"1/A": CROSS}), a_page(layout, {"1/A": CROSS, "2/B": CROSS}, sha="b")
-    booklet = Booklet("1", {1: first}, duplicates=(second,))
-    answers = decide([booklet], layout, thresholds=DECIDE)["1"]
-    seen = {f"{one.field}/{one.box}": one.verdict for answer in answers for one in answer.verdicts}
+    first = a_page(layout, {"1/A": Style.CROSS})
+    second = a_page(layout, {"1/A": Style.CROSS, "2/B": Style.CROSS}, sha="b")
+    found = answers(layout, first, duplicates=(second,))
+    seen = {f"{one.field}/{one.box}": one.verdict for answer in found.values() for one in answer.verdicts}
     assert seen["1/A"] is Verdict.MARKED
     assert seen["2/B"] is Verdict.UNSURE
     assert sum(verdict is Verdict.EMPTY for verdict in seen.values()) == 14
 
 
-def test_probability_grows_with_ink_and_is_even_in_the_middle_of_doubt() -> None:
+def test_probability_of_a_mark_grows_with_its_ink() -> None:
     layout = a_layout()
-    inks = np.linspace(0.0, 0.6, 30)
-    marked = []
-    for ink in inks:
-        booklet = Booklet("1", {1: a_page(layout, {"1/A": {**CROSS, "ink": float(ink), "peak": 0.5}})})
-        one = decide([booklet], layout, thresholds=DECIDE)["1"][0].verdicts[0]
-        marked.append(1 - one.probability if one.verdict is Verdict.EMPTY else one.probability)
-    assert all(later >= earlier for earlier, later in pairwise(marked))
-    assert marked[0] < 0.01
-    assert marked[-1] > 0.99
+    box = layout.boxes(1)[0]
+    stated = []
+    for opacity in (0.03, 0.15, 0.4, 0.9):
+        mark = draw_mark(box, Style.FULL, WRITER, np.random.default_rng(5))
+        page = a_page(layout, more=[replace(mark, ink=replace(mark.ink, opacity=opacity, grain=0.0))])
+        one = answers(layout, page)["1"].verdicts[0]
+        stated.append(1 - one.probability if one.verdict is Verdict.EMPTY else one.probability)
+    assert stated[0] < 0.01
+    assert stated[-1] > 0.99
+    assert stated[0] < stated[-1]

@@ -49,7 +49,7 @@ def off_mm(read: PageRead, layout: Layout, truth: Transform) -> float:
 
 def read_back(read: PageRead, layout: Layout) -> dict[str, frozenset[str]]:
     booklet = Booklet("1", {read.page: ScannedPage(PageRef("scan.pdf", 1, 0), read)})
-    answers = decide([booklet], layout, thresholds=DECIDE)["1"]
+    answers = decide([booklet], layout, settings=DECIDE)["1"]
     assert not any(one.verdict is Verdict.UNSURE for answer in answers for one in answer.verdicts)
     return {answer.field: answer.marked for answer in answers}
 

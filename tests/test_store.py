@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from scangrade.errors import OutputError, UsageError
-from scangrade.model import PageRead, PageRef, PageResult, PageSetAside, Readings, Reason, ScannedPage, Transform
+from scangrade.model import PageRead, PageRef, PageResult, PageSetAside, Readings, Reason, ScannedPage, Transform, no_patches
 from scangrade.run.files import Table, as_csv, write_whole
 from scangrade.run.intake import content_sha256, find_scans, identify_files, natural_key
 from scangrade.run.lock import RunLock
-from scangrade.run.store import MIGRATIONS, STORE_NAME, Repeat, ScanOnDisk, Store, set_repeats_aside
+from scangrade.run.store import APPLICATION_ID, MIGRATIONS, STORE_NAME, Repeat, ScanOnDisk, Store, set_repeats_aside
 
 SUFFIXES = (".pdf", ".png")
 
@@ -25,7 +25,11 @@ def read(image: str, page: int = 1, boxes: int = 2) -> PageRead:
     values = np.linspace(0, 1, boxes * 3, dtype=np.float32).reshape(boxes, 3)
     values[-1:] = np.nan
     matrix = (5.9, 0.0, 1 / 3, 0.0, 5.9, 0.25, 0.0, 0.0, 1.0)
-    return PageRead(image, page, "7", "code", 180, 0.07, 150.2, Transform(matrix), Readings(values))
+    rng = np.random.default_rng(boxes)
+    patches = rng.integers(0, 255, (boxes, 28, 28), np.uint8)
+    blank = patches if page == 2 else no_patches()
+    readings = Readings(values, patches, blank, rng.integers(0, 255, (297, 210), np.uint8))
+    return PageRead(image, page, "7", "code", 180, 0.07, 150.2, Transform(matrix), readings)
 
 
 def on_disk(name: str, content: str | None = None) -> ScanOnDisk:
@@ -36,7 +40,11 @@ def same(one: PageResult, other: PageResult) -> bool:
     if not isinstance(one, PageRead) or not isinstance(other, PageRead):
         return one == other
     scalars = all(getattr(one, name) == getattr(other, name) for name in PageRead.__slots__ if name != "readings")
-    return scalars and np.array_equal(one.readings.values, other.readings.values, equal_nan=True)
+    pictures = all(
+        np.array_equal(getattr(one.readings, name), getattr(other.readings, name))
+        for name in ("patches", "blank", "ink_map", "blank_map")
+    )
+    return scalars and pictures and np.array_equal(one.readings.values, other.readings.values, equal_nan=True)
 
 
 @pytest.fixture
@@ -51,15 +59,16 @@ def test_results_come_back_as_they_went_in(store: Store, tmp_path: Path) -> None
         1: read("one"),
         2: PageSetAside(Reason.FOREIGN, "another exam", "two", "12", 4),
         3: read("three", boxes=0),
+        4: read("four", page=2, boxes=5),
     }
     store.register([on_disk("a.pdf")])
-    store.save_opened(1, 3)
-    store.save_pages(1, {3: results[3]})
+    store.save_opened(1, 4)
+    store.save_pages(1, {number: results[number] for number in (4, 3)})
     store.save_pages(1, {number: results[number] for number in (1, 2)})
     store.close()
     with Store(tmp_path) as again:
         pages = again.pages()
-    assert [page.ref for page in pages] == [PageRef("a.pdf", number, 0) for number in (1, 2, 3)]
+    assert [page.ref for page in pages] == [PageRef("a.pdf", number, 0) for number in (1, 2, 3, 4)]
     assert all(same(page.result, results[page.ref.scan_page]) for page in pages)
     first = pages[0].result
     assert isinstance(first, PageRead) and first.readings.values.dtype == np.float32
@@ -144,12 +153,29 @@ with store._transaction() as db:
         assert again.pending() == ()
 
 
+def test_pages_that_were_read_without_pictures_are_read_again(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / STORE_NAME) as db:
+        for statement in MIGRATIONS[0]:
+            db.execute(statement)
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute("PRAGMA user_version = 1")
+        db.execute("INSERT INTO scans (sha256, name, path, position, page_count) VALUES ('x', 'a.pdf', '/a.pdf', 0, 2)")
+        done = "INSERT INTO pages (scan, scan_page, state, outcome, reason, transform, readings)"
+        db.execute(
+            f"{done} VALUES (1, 1, 'done', 'read', NULL, '[]', x'00'), (1, 2, 'done', 'set_aside', 'blank', NULL, NULL)"
+        )
+    db.close()
+    with Store(tmp_path) as store:
+        assert [pages for _, pages in store.pending()] == [(1,)]
+
+
 def test_a_newer_store_is_refused(store: Store, tmp_path: Path) -> None:
     store.close()
     with sqlite3.connect(tmp_path / STORE_NAME) as db:
         db.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
     db.close()
-    with pytest.raises(UsageError, match=r"newer scangrade \(schema 2, this one knows up to 1\)"):
+    known = len(MIGRATIONS)
+    with pytest.raises(UsageError, match=rf"newer scangrade \(schema {known + 1}, this one knows up to {known}\)"):
         Store(tmp_path)
 
 

@@ -47,7 +47,6 @@ _BOLD = "VeraBd"
 _MM_PER_POINT = MM_PER_INCH / 72
 
 _INK = (0.0, 0.0, 0.0)
-_PRINTED = (0.35, 0.35, 0.35)  # letters inside boxes, as forms print them: there, but paler than a pen
 _FRAME = (0.3, 0.3, 0.3)
 _DROPOUT = {"red": (1.0, 0.45, 0.4), "green": (0.35, 0.8, 0.4), "blue": (0.4, 0.55, 1.0)}
 
@@ -70,6 +69,24 @@ _WORDS = (
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """How a form's boxes are printed: what a layout does not say, and differs from one system's forms to the next's.
+
+    Gray levels are 0 for black to 1 for white. A dropout colour of the layout replaces those of frames and letters.
+    """
+
+    frame: float = 0.0
+    letter: float = 0.35  #: of what is printed inside boxes: there, but mostly paler than a pen
+    letter_share: float = 0.62  #: size of the letters, as a share of the box' height
+    font: str = _REGULAR  #: of the letters inside: one of reportlab's own, or Vera
+    shade: float = 1.0  #: of the box' inside
+    ground: float = 1.0  #: of the area around the boxes of a field
+
+
+_PLAIN = Look()
+
+
+@dataclass(frozen=True, slots=True)
 class Rect:
     """A rectangle of a page in mm from its top left corner; `right` and `bottom` lie outside."""
 
@@ -87,7 +104,9 @@ class Rect:
         return self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
 
 
-def draw_booklet(layout: Layout, *, copy: str = "", seed: int = 0, points: Mapping[str, Fraction] | None = None) -> bytes:
+def draw_booklet(
+    layout: Layout, *, copy: str = "", seed: int = 0, points: Mapping[str, Fraction] | None = None, look: Look = _PLAIN
+) -> bytes:
     """Draw the blank booklet of a layout.
 
     Parameters
@@ -99,6 +118,8 @@ def draw_booklet(layout: Layout, *, copy: str = "", seed: int = 0, points: Mappi
         Chooses the sentences; the same input gives the same bytes.
     points : mapping of question id to Fraction, optional
         Points to print beside the question ids.
+    look : Look
+        How boxes are printed.
 
     Returns
     -------
@@ -113,19 +134,19 @@ def draw_booklet(layout: Layout, *, copy: str = "", seed: int = 0, points: Mappi
     canvas.setCreator("scangrade")
     for page in layout.pages:
         canvas.setPageSize((page.width_mm * mm, page.height_mm * mm))
-        _Sheet(canvas, layout, page, random.Random(f"{seed}/{page.number}"), points or {}).draw(copy)
+        _Sheet(canvas, layout, page, random.Random(f"{seed}/{page.number}"), points or {}, look).draw(copy)
         canvas.showPage()
     canvas.save()
     return buffer.getvalue()
 
 
-def draw_blank(layout: Layout, *, seed: int = 0) -> bytes:
+def draw_blank(layout: Layout, *, seed: int = 0, look: Look = _PLAIN) -> bytes:
     """Draw the booklet without page codes, bits included: what all copies have in common, as a registration reference."""
-    return draw_booklet(_without_code(layout), seed=seed)
+    return draw_booklet(_without_code(layout), seed=seed, look=look)
 
 
 def rasterise_blank(
-    layout: Layout, *, dpi: float, seed: int = 0, points: Mapping[str, Fraction] | None = None
+    layout: Layout, *, dpi: float, seed: int = 0, points: Mapping[str, Fraction] | None = None, look: Look = _PLAIN
 ) -> tuple[NDArray[np.uint8], ...]:
     """The booklet without page codes as pictures; `stamp_code` adds a copy's codes without rasterising anew.
 
@@ -134,7 +155,7 @@ def rasterise_blank(
     tuple of (H, W) uint8 arrays
         One per page, gray; (H, W, 3) RGB where the layout prints in a dropout colour.
     """
-    data = draw_booklet(_without_code(layout), seed=seed, points=points)
+    data = draw_booklet(_without_code(layout), seed=seed, points=points, look=look)
     # pdf2image passes the resolution on as text, so parts of a dot are fine, whatever its signature says
     images = convert_from_bytes(data, dpi=cast(int, dpi), grayscale=not layout.dropout)
     return tuple(np.array(image, dtype=np.uint8) for image in images)
@@ -282,6 +303,7 @@ class _Sheet:
     page: LayoutPage
     random: random.Random
     points: Mapping[str, Fraction]
+    look: Look
     taken: list[Rect] = field(default_factory=list)
     reserved: list[Rect] = field(default_factory=list)  #: where labels may stand, but no sentences
 
@@ -291,6 +313,9 @@ class _Sheet:
         for fiducial in self.page.fiducials:
             self._fiducial(fiducial)
         self._code(copy)
+        if self.look.ground < 1:
+            for one in fields:
+                self._ground(one)
         for box in boxes:
             self._box(box)
         questions = {one.question for one in fields if one.boxes}
@@ -334,14 +359,31 @@ class _Sheet:
             region = code.region
             self.taken.append(region_rect(region).grown(1.0))
 
+    def _ground(self, one: Field) -> None:
+        rects = [frame_rect(box) for box in one.boxes]
+        if rects:
+            self._colour((self.look.ground,) * 3)
+            left, top = min(rect.left for rect in rects) - 2.5, min(rect.top for rect in rects) - 1.5
+            right, bottom = max(rect.right for rect in rects) + 2.5, max(rect.bottom for rect in rects) + 1.5
+            self._polygon(_box_outline(left, top, right - left, bottom - top))
+
     def _box(self, box: Box) -> None:
-        self._colour(_DROPOUT.get(self.layout.dropout, _INK))
+        look = self.look
+        if look.shade < 1 or look.ground < 1:
+            self._colour((look.shade,) * 3)
+            if box.shape is Shape.CIRCLE:
+                self._circle(box.x_mm, box.y_mm, box.width_mm / 2, box.height_mm / 2, line=None)
+            else:
+                left, top = box.x_mm - box.width_mm / 2, box.y_mm - box.height_mm / 2
+                self._polygon(_box_outline(left, top, box.width_mm, box.height_mm))
+        self._colour(_DROPOUT.get(self.layout.dropout, (look.frame,) * 3))
         self._frame(box)
         if box.printed:
-            self._colour(_DROPOUT.get(self.layout.dropout, _PRINTED))
-            size = min(box.height_mm * 0.62, box.width_mm * 0.9 / max(1, len(box.printed)) * 1.3) / _MM_PER_POINT
-            width = pdfmetrics.stringWidth(box.printed, _REGULAR, size) * _MM_PER_POINT
-            self._text(box.x_mm - width / 2, box.y_mm + size * _MM_PER_POINT * 0.365, box.printed, size)
+            self._colour(_DROPOUT.get(self.layout.dropout, (look.letter,) * 3))
+            share = look.letter_share
+            size = min(box.height_mm * share, box.width_mm * 0.9 / max(1, len(box.printed)) * 1.3) / _MM_PER_POINT
+            width = pdfmetrics.stringWidth(box.printed, look.font, size) * _MM_PER_POINT
+            self._text(box.x_mm - width / 2, box.y_mm + size * _MM_PER_POINT * 0.365, box.printed, size, look.font)
 
     def _frame(self, box: Box) -> None:
         self.taken.append(frame_rect(box).grown(0.6))

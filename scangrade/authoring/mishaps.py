@@ -88,9 +88,10 @@ _OF_DIGITS = frozenset(
 _REACHING = ("arrow", "strike", Style.TICK.value, "writing")
 #: One stroke through a box on a form where any mark counts.
 SLASH = "slash"
-#: Kinds whose boxes may as well be asked about: the verdict is certain enough that the opposite is an error, but hardly more.
+#: Kinds whose boxes may as well be asked about: the verdict is certain enough that the opposite is an error, but hardly more. A thin
+#: zigzag is hardly a fill where only fills count.
 FAIR_TO_ASK: frozenset[str] = frozenset(
-    {SLASH, *(f"{kind} {how}" for kind in (*Mishap, *_REACHING) for how in ("brush", "over"))}
+    {SLASH, Style.ZIGZAG.value, *(f"{kind} {how}" for kind in (*Mishap, *_REACHING) for how in ("brush", "over"))}
 )
 #: Kinds that a black and white scanner may lose, or blacken.
 PALE: frozenset[str] = frozenset({Mishap.STRONG_GHOST.value, Mishap.HIGHLIGHTED.value})
@@ -227,6 +228,8 @@ class _Scene:
         if mark.ink.sheer:
             if share >= _LEAST_OVERLAY and mark.kind not in truth.kind:
                 self.say(box, truth.verdict, f"{truth.kind}+{mark.kind}" if truth.kind else mark.kind)
+        elif mark.kind == Mishap.FOLD and share >= _BRUSHED:
+            self.say(box, _D, f"{mark.kind} through")  # whatever is below it, nobody can see it
         elif truth.verdict is _E and truth.kind in ("", *_SHEER):
             if share >= _BRUSHED:
                 self.say(box, _D, f"{mark.kind} through")
@@ -238,7 +241,7 @@ class _Scene:
             self.say(box, truth.verdict, f"{mark.kind} over")
 
 
-_FILLED = frozenset({Style.FULL.value, Style.SLOPPY.value, Style.SCRIBBLE.value})
+_FILLED = frozenset({Style.FULL.value, Style.SLOPPY.value, Style.SCRIBBLE.value, Style.ZIGZAG.value})
 _SHEER = frozenset({Mishap.SMUDGE.value, Mishap.STAIN.value, Mishap.HIGHLIGHTER.value, Mishap.SHADOW.value})
 
 

@@ -34,6 +34,8 @@ class Style(StrEnum):
     RING = "ring"  #: around the box
     LOOPED = "looped cross"  #: drawn without lifting the pen, a loop between the arms
     SMALL = "small cross"  #: somewhere in the box, half its size
+    ALPHA = "alpha"  #: a cross in one go like the letter, often small
+    ZIGZAG = "zigzag"  #: to and fro across the box, paper between the strokes
 
 
 class Correction(StrEnum):
@@ -102,6 +104,7 @@ ODD_FILLERS: tuple[Persona, ...] = (
     Persona("sky blue filler", SKY, Style.SCRIBBLE, neatness=0.5, correction=Correction.FLUID, mistakes=0.03),
     Persona("faint pencil", PENCIL_FAINT, Style.FULL, neatness=0.6, correction=Correction.ERASE, mistakes=0.05),
     Persona("broad felt tip", BROAD_FELT, Style.FULL, neatness=0.4, correction=Correction.ARROW, mistakes=0.02),
+    Persona("zigzag filler", BLACK, Style.ZIGZAG, neatness=0.5, correction=Correction.FLUID, mistakes=0.02),
 )
 ODD_CROSSERS: tuple[Persona, ...] = (
     Persona("red crosser", RED, Style.CROSS, neatness=0.7, correction=Correction.UNDO, mistakes=0.03),
@@ -111,6 +114,7 @@ ODD_CROSSERS: tuple[Persona, ...] = (
     Persona("faint crosser", PENCIL_FAINT, Style.CROSS, neatness=0.6, correction=Correction.ERASE, mistakes=0.04),
     Persona("small crosser", FINELINER, Style.SMALL, neatness=0.8, correction=Correction.UNDO, mistakes=0.03),
     Persona("cursive crosser", BLACK, Style.LOOPED, neatness=0.5, correction=Correction.UNDO, mistakes=0.04),
+    Persona("alpha crosser", BLACK, Style.ALPHA, neatness=0.6, correction=Correction.UNDO, mistakes=0.03),
 )
 
 #: Whoever grades with a pen crosses credit boxes in red.
@@ -119,25 +123,25 @@ GRADER = Persona("grader", RED, Style.CROSS, neatness=0.7)
 _M, _E, _U, _D = Verdict.MARKED, Verdict.EMPTY, Verdict.UNDONE, Verdict.UNSURE
 
 #: Styles that count as filling. A crosser cannot strike a fill out where fills win: the crosses beside it would lose.
-_FILLS = frozenset({Style.FULL, Style.SLOPPY, Style.SCRIBBLE, Style.PARTIAL})
+_FILLS = frozenset({Style.FULL, Style.SLOPPY, Style.SCRIBBLE, Style.PARTIAL, Style.ZIGZAG})
 
 #: What a mark that stands alone in its question means.
 MEANING: Mapping[Convention, Mapping[Style, Verdict]] = {
     Convention.FILL_WINS: {
         Style.FULL: _M, Style.SLOPPY: _M, Style.SCRIBBLE: _M, Style.PARTIAL: _M, Style.CROSS: _M, Style.TICK: _M,
-        Style.LINE: _D, Style.DOT: _D, Style.RING: _D, Style.LOOPED: _M, Style.SMALL: _M,
+        Style.LINE: _D, Style.DOT: _D, Style.RING: _D, Style.LOOPED: _M, Style.SMALL: _M, Style.ALPHA: _M, Style.ZIGZAG: _M,
     },
     Convention.CROSS: {
         Style.FULL: _U, Style.SLOPPY: _U, Style.SCRIBBLE: _D, Style.PARTIAL: _D, Style.CROSS: _M, Style.TICK: _M,
-        Style.LINE: _D, Style.DOT: _D, Style.RING: _D, Style.LOOPED: _M, Style.SMALL: _M,
+        Style.LINE: _D, Style.DOT: _D, Style.RING: _D, Style.LOOPED: _M, Style.SMALL: _M, Style.ALPHA: _M, Style.ZIGZAG: _D,
     },
     Convention.ANY: {
         Style.FULL: _M, Style.SLOPPY: _M, Style.SCRIBBLE: _M, Style.PARTIAL: _M, Style.CROSS: _M, Style.TICK: _M,
-        Style.LINE: _M, Style.DOT: _D, Style.RING: _D, Style.LOOPED: _M, Style.SMALL: _M,
+        Style.LINE: _M, Style.DOT: _D, Style.RING: _D, Style.LOOPED: _M, Style.SMALL: _M, Style.ALPHA: _M, Style.ZIGZAG: _M,
     },
     Convention.FILL: {
         Style.FULL: _M, Style.SLOPPY: _M, Style.SCRIBBLE: _M, Style.PARTIAL: _D, Style.CROSS: _D, Style.TICK: _D,
-        Style.LINE: _D, Style.DOT: _D, Style.RING: _D, Style.LOOPED: _D, Style.SMALL: _D,
+        Style.LINE: _D, Style.DOT: _D, Style.RING: _D, Style.LOOPED: _D, Style.SMALL: _D, Style.ALPHA: _D, Style.ZIGZAG: _M,
     },
 }  # fmt: skip
 
@@ -329,6 +333,10 @@ def draw_mark(box: Box, style: Style, persona: Persona, rng: np.random.Generator
             lines = [_ring(box, radius, rng)]
         case Style.LOOPED:
             lines = [_looped_cross(box, care, rng)]
+        case Style.ALPHA:
+            lines = [_alpha(box, rng)]
+        case Style.ZIGZAG:
+            lines = [_zigzag(box, pen.width_mm, rng)]
         case Style.SMALL:
             lines = _cross(_somewhere_in(box, rng), min(care, 0.8), rng)
     return Mark(box.page, style.value, pen, tuple(Stroke(line, pen.width_mm) for line in lines), box=box.key)
@@ -440,6 +448,38 @@ def _looped_cross(box: Box, care: float, rng: np.random.Generator) -> FloatArray
     points += rng.normal(0, 0.06 + 0.1 * (1 - care), points.shape)
     centre = np.array([box.x_mm, box.y_mm]) + rng.normal(0, 0.15 + 0.25 * (1 - care), 2)
     return by_hand(_rounded(points * half) + centre, rng, 0.06)
+
+
+def _alpha(box: Box, rng: np.random.Generator) -> FloatArray:
+    """A loop with crossing tails, as large as the box or half of it, turned and placed as it comes."""
+    angle = np.linspace(0.25 * np.pi, 1.75 * np.pi, 14)
+    loop = np.column_stack([0.55 * np.cos(angle) - 0.25, rng.uniform(0.45, 0.8) * np.sin(angle)])
+    tails = np.array([(1.0, -rng.uniform(0.6, 1.0)), (1.0, rng.uniform(0.6, 1.0))])
+    points = np.concatenate([tails[:1], loop, tails[1:]])  # over the crossing, around, and back over it
+    points *= (1.0 if rng.random() < 0.7 else -1.0, 1.0)
+    turn = rng.normal(0, 0.35)
+    points = points @ np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]).T
+    size = rng.uniform(0.4, 1.05) * np.array([box.width_mm, box.height_mm]) / 2
+    room = np.maximum(np.array([box.width_mm, box.height_mm]) / 2 - size, 0)
+    centre = np.array([box.x_mm, box.y_mm]) + rng.uniform(-0.7, 0.7, 2) * room
+    return by_hand(_rounded(points * size) + centre, rng, 0.05)
+
+
+def _zigzag(box: Box, pen_mm: float, rng: np.random.Generator) -> FloatArray:
+    """To and fro across most of the box, in one go."""
+    turns = int(np.clip(box.width_mm / (pen_mm * rng.uniform(1.0, 2.2)), 5, 18))
+    along = np.linspace(-1, 1, turns) * rng.uniform(0.75, 1.0)
+    swing = np.where(np.arange(turns) % 2, 1.0, -1.0) * rng.uniform(0.7, 1.02, turns)
+    points = np.column_stack([along, swing])
+    match int(rng.integers(3)):
+        case 0:
+            points = points[:, ::-1]
+        case 1:
+            points = points @ np.array([[0.71, -0.71], [0.71, 0.71]]) * 0.95
+        case _:
+            pass
+    centre = np.array([box.x_mm, box.y_mm]) + rng.normal(0, 0.1, 2)
+    return by_hand(points * np.array([box.width_mm, box.height_mm]) / 2 + centre, rng, 0.08)
 
 
 def _somewhere_in(box: Box, rng: np.random.Generator) -> Box:

@@ -9,7 +9,7 @@ from fractions import Fraction
 import cv2
 import numpy as np
 
-from scangrade.authoring.form import code_rectangles, rasterise_blank
+from scangrade.authoring.form import Look, code_rectangles, rasterise_blank
 from scangrade.authoring.ink import Picture, paint
 from scangrade.authoring.mishaps import Mishap, befall
 from scangrade.authoring.person import GRADER, Filling, Persona, Style, fill_booklet
@@ -56,10 +56,15 @@ class PrintedForm:
 
 
 def print_form(
-    layout: Layout, *, dpi: int = PAPER_DPI, seed: int = 0, points: Mapping[str, Fraction] | None = None
+    layout: Layout,
+    *,
+    dpi: int = PAPER_DPI,
+    seed: int = 0,
+    points: Mapping[str, Fraction] | None = None,
+    look: Look | None = None,
 ) -> PrintedForm:
     """Print a layout's form, once for all booklets. Takes about 0.2 s a page at 300 dpi."""
-    return PrintedForm(layout, rasterise_blank(layout, dpi=dpi, seed=seed, points=points), dpi)
+    return PrintedForm(layout, rasterise_blank(layout, dpi=dpi, seed=seed, points=points, look=look or Look()), dpi)
 
 
 def simulate_booklet(

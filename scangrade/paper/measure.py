@@ -12,9 +12,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from scangrade.model import FEATURES, Box, Readings
+from scangrade.model import FEATURES, Box, Readings, no_patches
 from scangrade.paper.frames import Frames
-from scangrade.paper.patches import BoxGeometry, PageInk, by_geometry, cut, outline_distance
+from scangrade.paper.patches import BoxGeometry, PageInk, by_geometry, cut, ink_map, outline_distance, thumbnails
 from scangrade.settings import MeasureSettings
 
 
@@ -25,6 +25,7 @@ def measure(
     frames: Frames,
     blank: Readings | None,
     *,
+    page_mm: tuple[float, float] | None = None,
     pixels_per_mm: float,
     settings: MeasureSettings,
 ) -> Readings:
@@ -42,6 +43,8 @@ def measure(
         Where their frames were found.
     blank : Readings or None
         The same boxes on the blank form.
+    page_mm : (float, float), optional
+        Width and height of the page; without it only numbers are measured, and no pictures kept.
     pixels_per_mm : float
         Of the image.
     settings : MeasureSettings
@@ -54,8 +57,11 @@ def measure(
     values = np.full((len(boxes), len(FEATURES)), np.nan, dtype=np.float32)
     layout_centres = np.array([(box.x_mm, box.y_mm) for box in boxes], dtype=np.float64).reshape(-1, 2)
     centres = layout_centres + frames.offset_mm
+    patches = no_patches(len(boxes))
     for geometry, members in by_geometry(boxes):
         index = np.array(members)
+        if page_mm is not None:
+            patches[index] = thumbnails(ink, matrix, centres[index], geometry)
         values[index, : len(_INSIDE)] = _inside(
             ink, matrix, centres[index], geometry, float(frames.inset_mm[index[0]]), settings
         )
@@ -70,7 +76,12 @@ def measure(
         for name in ("ink", "dark", "core"):
             values[:, column[f"blank_{name}"]] = blank.values[:, column[name]]
     values[np.isnan(values[:, column["ink"]])] = np.nan
-    return Readings(values)
+    if page_mm is None:
+        return Readings(values)
+    around = ink_map(ink, matrix, page_mm, pixels_per_mm)
+    if blank is None:
+        return Readings(values, patches, ink_map=around)
+    return Readings(values, patches, blank.patches, around, blank.ink_map)
 
 
 #: The features that the pixels of a box' patch give, in order.

@@ -13,8 +13,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scangrade.model import Box, Shape
+from scangrade.geometry import project
+from scangrade.model import PATCH_SIDE, Box, Shape
 
+_FINEST_PER_MM = 6.0  # samples: as many as a scan of 150 dpi has
 _REMAP_ROWS = 30_000  # OpenCV's remap takes pictures of less than 32,767 rows
 
 
@@ -119,6 +121,67 @@ def by_geometry(boxes: Sequence[Box]) -> Iterator[tuple[BoxGeometry, list[int]]]
     yield from groups.items()
 
 
+def thumbnails(
+    ink: PageInk, matrix: NDArray[np.float64], centres_mm: NDArray[np.float64], geometry: BoxGeometry
+) -> NDArray[np.uint8]:
+    """Small pictures of boxes of one geometry, each stretched so that the inside of its frame is the middle half.
+
+    Parameters
+    ----------
+    ink : PageInk
+    matrix : (3, 3) array
+        Layout mm to image pixels.
+    centres_mm : (N, 2) array
+    geometry : BoxGeometry
+
+    Returns
+    -------
+    (N, PATCH_SIDE, PATCH_SIDE) uint8 array
+        Darkness, 0 paper to 255 the page's black; 0 outside the image.
+    """
+    side = PATCH_SIDE
+    # strokes are thinner than a patch' pixel, so each is the mean of finer ones
+    finer = [max(1, math.ceil(2 * length / side * _FINEST_PER_MM)) for length in (geometry.width_mm, geometry.height_mm)]
+    columns, rows = (side * factor for factor in finer)
+    x = (((np.arange(columns) + 0.5) / columns * 2 - 1) * geometry.width_mm).astype(np.float32)
+    y = (((np.arange(rows) + 0.5) / rows * 2 - 1) * geometry.height_mm).astype(np.float32)
+    darkness = np.nan_to_num(_cut_grid(ink, matrix, centres_mm, x, y))
+    cells = darkness.reshape(len(centres_mm), side, finer[1], side, finer[0]).mean(axis=(2, 4))
+    return np.asarray(np.rint(np.clip(cells, 0, 1) * 255), dtype=np.uint8)
+
+
+def ink_map(ink: PageInk, matrix: NDArray[np.float64], size_mm: tuple[float, float], scale: float) -> NDArray[np.uint8]:
+    """Where there is ink on a page, a cell per square millimetre.
+
+    Parameters
+    ----------
+    ink : PageInk
+    matrix : (3, 3) array
+        Layout mm to image pixels.
+    size_mm : (float, float)
+        Width and height of the page.
+    scale : float
+        Pixels per millimetre of the image.
+
+    Returns
+    -------
+    (H, W) uint8 array
+        Darkness of the darkest pixel of each cell, 0 paper to 255 the page's black; 0 outside the image.
+    """
+    side = max(1, round(scale))
+    darkest = cv2.erode(ink.gray, np.ones((side, side), np.uint8))
+    columns, rows = (math.ceil(length) for length in size_mm)
+    x, y = np.meshgrid(np.arange(columns) + 0.5, np.arange(rows) + 0.5)
+    at = project(matrix, np.column_stack([x.ravel(), y.ravel()])).astype(np.float32).reshape(rows, columns, 2)
+    height, width = ink.gray.shape
+    to_cell = np.array([ink.paper.shape[1] / width, ink.paper.shape[0] / height], np.float32)
+    cell = (at + 0.5) * to_cell - 0.5
+    seen = cv2.remap(darkest, at[:, :, 0], at[:, :, 1], cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=255)
+    bright = cv2.remap(ink.paper, cell[:, :, 0], cell[:, :, 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    darkness = (1.0 - seen.astype(np.float32) / np.maximum(bright, 1)) / ink.contrast
+    return np.asarray(np.rint(np.clip(darkness, 0, 1) * 255), dtype=np.uint8)
+
+
 def cut(
     ink: PageInk,
     matrix: NDArray[np.float64],
@@ -145,9 +208,20 @@ def cut(
         0 bare paper to 1 the page's black, below 0 where noise is brighter than paper; NaN outside the image.
     """
     w, h = round(half_mm[0] * pixels_per_mm), round(half_mm[1] * pixels_per_mm)
-    rows, columns = 2 * h + 1, 2 * w + 1
     x = np.arange(-w, w + 1, dtype=np.float32) / np.float32(pixels_per_mm)
     y = np.arange(-h, h + 1, dtype=np.float32) / np.float32(pixels_per_mm)
+    return _cut_grid(ink, matrix, centres_mm, x, y)
+
+
+def _cut_grid(
+    ink: PageInk,
+    matrix: NDArray[np.float64],
+    centres_mm: NDArray[np.float64],
+    x: NDArray[np.float32],
+    y: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """Darkness at the offsets `x` by `y`, in mm, around each centre; NaN outside the image."""
+    rows, columns = len(y), len(x)
     cut_out = np.empty((len(centres_mm), rows, columns), np.float32)
     at_once = max(1, _REMAP_ROWS // max(rows, columns))
     for start in range(0, len(centres_mm), at_once):

@@ -46,7 +46,8 @@ class FormReader:
         boxes = self.layout.boxes(page.number)
         ink = page_ink(pixels, scale, least_contrast=FRAMES.least_contrast)
         frames = find_frames(ink, matrix, boxes, pixels_per_mm=sampling(scale, FRAMES), limits=FRAMES)
-        empty = measure(ink, matrix, boxes, frames, None, pixels_per_mm=scale, settings=MEASURE)
+        size = (page.width_mm, page.height_mm)
+        empty = measure(ink, matrix, boxes, frames, None, page_mm=size, pixels_per_mm=scale, settings=MEASURE)
         # some blanks are only a page's heading, kept for registration: they tell nothing of boxes that they do not show
         hidden = np.isfinite(frames.score) & ~frames.seen
         if not frames.support >= PAGE.least_support_of_blank:
@@ -79,12 +80,14 @@ def read_page(image: PageImage, form: FormReader, *, expected_page: int) -> Page
         if located.reason is Reason.NOT_REGISTERED and not located.page and _is_blank(ink):
             return PageSetAside(Reason.BLANK, "nothing is on it", image.sha256)
         return PageSetAside(located.reason, located.detail, image.sha256, located.copy, located.page)
+    page = layout.page(located.page)
     readings = measure(
         ink,
         located.placement.matrix,
         layout.boxes(located.page),
         located.frames,
         form.empty.get(located.page),
+        page_mm=(page.width_mm, page.height_mm),
         pixels_per_mm=located.pixels_per_mm,
         settings=MEASURE,
     )

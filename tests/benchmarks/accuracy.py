@@ -138,7 +138,7 @@ def _grade_form(case: str, form: Form, layout: Layout, tally: Tally) -> Iterator
         for page in form.pages
     }
     booklets, _ = collate([ScannedPage(ref, result) for ref, (_, result) in scanned.items()], layout)
-    answers = decide(booklets, layout, thresholds=DECIDE)
+    answers = decide(booklets, layout, settings=DECIDE)
     place = {page.ref: booklet.id for booklet in booklets for page in booklet.pages.values()}
     for ref, (page, result) in scanned.items():
         if not _counts(page, result, tally):

@@ -178,7 +178,7 @@ def run_batch(batch: Plan, scratch: Path) -> Tally:
     before_reading = time.process_time()
     results = _read(booklets, reader)
     collated, flags = collate(list(results.values()), form.layout)
-    answers = decide(collated, form.layout, thresholds=DECIDE)
+    answers = decide(collated, form.layout, settings=DECIDE)
     judge = _Judge(batch, case.name, scanner, form.layout, results, collated, answers, Tally())
     judge.tally.cpu_read_s = time.process_time() - before_reading
     for one in booklets:

@@ -1,0 +1,130 @@
+"""What was written beside the boxes of a question: a word, an arrow, a letter that takes a mark back or makes one anew.
+
+Such signs count on forms whose convention says so, and only a person can read them; here it is only noticed that there is ink which
+does not belong to the form. What belongs to it is on every booklet: it is learned from the batch, or told by the blank form. Where
+neither tells, nothing is noticed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from scangrade.answers.empty_boxes import Sheet
+from scangrade.model import Box, Field, FieldKind, Layout
+from scangrade.settings import DecideSettings
+
+Cells = NDArray[np.bool_]
+
+
+def learn_print_map(sheets: Sequence[Sheet], layout: Layout, *, settings: DecideSettings) -> Mapping[int, Cells]:
+    """Cells of each page's ink map in which the form itself may have ink, or where ink belongs: boxes, regions for writing, stickers.
+
+    Parameters
+    ----------
+    sheets : sequence of Sheet
+        Of any number of booklets.
+    layout : Layout
+    settings : DecideSettings
+
+    Returns
+    -------
+    mapping of page number to (H, W) bool array
+        Only for pages of which it is known.
+    """
+    maps: dict[int, list[NDArray[np.uint8]]] = {}
+    blanks: dict[int, NDArray[np.uint8]] = {}
+    for sheet in sheets:
+        if sheet.readings.ink_map.size:
+            maps.setdefault(sheet.page, []).append(sheet.readings.ink_map)
+        if sheet.readings.blank_map.size:
+            blanks[sheet.page] = sheet.readings.blank_map
+    known: dict[int, Cells] = {}
+    for page, found in maps.items():
+        if len(found) >= settings.least_for_print_map:
+            step = max(1, len(found) // settings.most_for_print_map)
+            some = np.stack(found[::step])
+            usual = np.partition(some, int(0.4 * (len(some) - 1)), axis=0)[int(0.4 * (len(some) - 1))]
+        elif page in blanks:
+            usual = blanks[page]
+        else:
+            continue
+        printed = cv2.dilate((usual > settings.print_cell * 255).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        for field in layout.fields:
+            if field.region is not None and field.page == page:
+                region = field.region
+                _put(printed, region.x_mm, region.y_mm, region.x_mm + region.width_mm, region.y_mm + region.height_mm)
+        for box in layout.boxes(page):
+            _put_box(printed, box, settings.empty_spill_mm)
+        known[page] = printed
+    return known
+
+
+def _put_box(cells: Cells, box: Box, spill_mm: float) -> None:
+    reach_x, reach_y = box.width_mm / 2 + box.frame_mm + spill_mm, box.height_mm / 2 + box.frame_mm + spill_mm
+    _put(cells, box.x_mm - reach_x, box.y_mm - reach_y, box.x_mm + reach_x, box.y_mm + reach_y)
+
+
+def _put(cells: Cells, left: float, top: float, right: float, bottom: float) -> None:
+    cells[max(0, int(top)) : max(0, int(np.ceil(bottom))), max(0, int(left)) : max(0, int(np.ceil(right)))] = True
+
+
+def written_beside(
+    sheet: Sheet, printed: Cells | None, marked: Iterable[Box], layout: Layout, *, settings: DecideSettings
+) -> Mapping[str, int]:
+    """How much is written beside the boxes of each choice field of a sheet.
+
+    Parameters
+    ----------
+    sheet : Sheet
+    printed : (H, W) bool array or None
+        As learned; None where it is not known.
+    marked : iterable of Box
+        Boxes of the sheet that are not empty: their marks may spill over.
+    layout : Layout
+    settings : DecideSettings
+
+    Returns
+    -------
+    mapping of field id to int
+        Cells, square millimetres, with ink that is not the form's; nothing where the form's print is not known.
+    """
+    ink = sheet.readings.ink_map
+    if printed is None or not ink.size or ink.shape != printed.shape:
+        return {}
+    dark = ink > settings.written_cell * 255
+    written = dark & ~printed
+    belongs = np.zeros_like(written)
+    for box in marked:
+        _put_box(belongs, box, settings.spill_mm)
+    written &= ~belongs
+    if written.any():  # mostly nothing is
+        written &= ~_ruled(dark, settings)
+    return {
+        field.id: int(written[_zone(field, settings)].sum())
+        for field in layout.fields
+        if field.kind is FieldKind.CHOICE and field.page == sheet.page
+    }
+
+
+def _ruled(dark: Cells, settings: DecideSettings) -> Cells:
+    """Lines longer than anybody writes, up and down or from side to side: dirt on the scanner's glass, folds, edges of the paper."""
+    cells = dark.astype(np.uint8)
+    lines = np.zeros_like(cells)
+    for across, down, length in ((3, 1, settings.streak_mm), (1, 3, 3 * settings.streak_mm)):
+        kernel = np.ones((length, 1) if down == 1 else (1, length), np.uint8)
+        wide = cv2.dilate(cells, np.ones((down, across), np.uint8))  # the scan may be askew
+        lines |= np.asarray(cv2.morphologyEx(wide, cv2.MORPH_OPEN, kernel), np.uint8)
+    return lines > 0
+
+
+def _zone(field: Field, settings: DecideSettings) -> tuple[slice, slice]:
+    across, along = settings.beside_mm, settings.above_mm
+    left = min(box.x_mm - box.width_mm / 2 for box in field.boxes) - across
+    right = max(box.x_mm + box.width_mm / 2 for box in field.boxes) + across
+    top = min(box.y_mm - box.height_mm / 2 for box in field.boxes) - along
+    bottom = max(box.y_mm + box.height_mm / 2 for box in field.boxes) + along
+    return slice(max(0, int(top)), max(0, int(np.ceil(bottom)))), slice(max(0, int(left)), max(0, int(np.ceil(right))))

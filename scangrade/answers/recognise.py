@@ -1,0 +1,201 @@
+"""What a box' picture shows: a small convolutional network, trained on simulated scans of forms of no system in particular.
+
+It sees a box with its surroundings, beside the same box as it looks when empty, and knows a few numbers: the box' size, the scan's
+sharpness and contrast, how dark this writer's pen is. It says how probable it is that a box holds nothing, a fill, a cross, a tick, a
+line that runs through, and so on. It does not know what a form's convention makes of that, so one network serves all forms.
+
+The network's weights are in `marks.npz`; `tests/training/README.md` says how they are made, and from what. It is evaluated with numpy
+alone, in a few matrix products: the same numbers on every machine up to rounding, and no framework to install.
+
+References
+----------
+.. [1] Y. LeCun et al., Proc. IEEE 86(11), 1998. DOI 10.1109/5.726791: convolution, and learned features of handwritten marks.
+.. [2] C. Guo et al., ICML 2017, arXiv:1706.04599: temperature scaling, by which the probabilities are calibrated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from importlib.resources import files
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scangrade.answers.empty_boxes import EmptyBoxes, Sheet
+from scangrade.model import FEATURES
+
+Floats = NDArray[np.float32]
+
+
+class Sight(StrEnum):
+    """What a box holds, whatever that means on a form."""
+
+    EMPTY = "empty"  #: nothing that was meant to be there: paper, print, what was erased or covered, shadow, dirt, a brush of a line
+    FILL = "fill"  #: the whole box
+    SCRIBBLE = "scribble"  #: loops over most of it
+    PARTIAL = "partial"  #: about half of it
+    CROSS = "cross"
+    TICK = "tick"
+    LINE = "line"  #: one stroke
+    DOT = "dot"
+    RING = "ring"  #: around the box
+    GHOST = "ghost"  #: a mark that was rubbed out, and is still plain to see
+    STRAY = "stray"  #: handwriting, a doodle, the tail of another mark, over whatever else is there
+    STRUCK = "struck"  #: a fill with strokes over it that leave the box
+    WASH = "wash"  #: coloured with a highlighter
+
+
+SIGHTS: Final = tuple(Sight)
+
+#: What the network knows beside the pictures, in order.
+CONTEXT: Final = (
+    "log_width",
+    "log_height",
+    "frame_share",
+    "scale",
+    "contrast",
+    "inside_known",
+    "around_known",
+    "pen_ink",
+    "pen_peak",
+    "pen_known",
+    "seen",
+    "peak",
+    "dark",
+    "faint",
+    "least_cell",
+    "rest",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pen:
+    """How dark a writer's marks are: the lower third of those that are evident, 0 to 1; all 0 where too few tell."""
+
+    ink: float = 0.0  #: mean darkness that a mark adds to a box
+    peak: float = 0.0  #: of the strokes
+
+
+NO_PEN: Final = Pen()
+
+
+def context(sheet: Sheet, empty: EmptyBoxes, pen: Pen) -> Floats:
+    """What the network knows of each box of a sheet beside its pictures.
+
+    Returns
+    -------
+    (N, len(CONTEXT)) float32 array
+    """
+    boxes = sheet.boxes
+    column = {name: sheet.readings.values[:, FEATURES.index(name)] for name in FEATURES}
+    width = np.array([box.width_mm for box in boxes])
+    height = np.array([box.height_mm for box in boxes])
+    frame = np.array([box.frame_mm for box in boxes])
+    constant = np.ones(len(boxes))
+    columns = [
+        np.log(width / 4),
+        np.log(height / 4),
+        frame / np.minimum(width, height),
+        np.minimum(column["scale"] / 6, 2),
+        column["contrast"],
+        empty.inside_known,
+        empty.around_known,
+        pen.ink * constant,
+        pen.peak * constant,
+        (pen.peak > 0) * constant,
+        column["seen"],
+        *(column[name] for name in ("peak", "dark", "faint", "least_cell", "rest")),
+    ]
+    return np.nan_to_num(np.column_stack(columns).astype(np.float32))
+
+
+def recognise(patches: NDArray[np.uint8], empty: NDArray[np.uint8], added: NDArray[np.uint8], known: Floats) -> Floats:
+    """Say what boxes show.
+
+    Parameters
+    ----------
+    patches : (N, PATCH_SIDE, PATCH_SIDE) uint8 array
+        The boxes.
+    empty : (N, PATCH_SIDE, PATCH_SIDE) uint8 array
+        The same boxes without marks.
+    added : (N, PATCH_SIDE, PATCH_SIDE) uint8 array
+        Ink beyond that, as `empty_boxes.added_ink` gives it.
+    known : (N, len(CONTEXT)) float32 array
+        As `context` gives it.
+
+    Returns
+    -------
+    (N, len(SIGHTS)) float32 array
+        Calibrated probabilities, one row per box, in the order of `SIGHTS`.
+    """
+    networks = _networks()
+    result = np.empty((len(patches), len(SIGHTS)), np.float32)
+    for start in range(0, len(patches), _AT_ONCE):
+        some = slice(start, start + _AT_ONCE)
+        result[some] = sum(
+            _softmax(network(pictures(patches[some], empty[some], added[some]), known[some])) for network in networks
+        ) / len(networks)
+    return result
+
+
+def pictures(patches: NDArray[np.uint8], empty: NDArray[np.uint8], added: NDArray[np.uint8]) -> Floats:
+    """What the network looks at: the box, the empty box, and what is beyond it; (N, PATCH_SIDE, PATCH_SIDE, 3), 0 to 1."""
+    return np.stack([patches, empty, added], axis=3).astype(np.float32) / np.float32(255)
+
+
+_AT_ONCE: Final = 1024  # boxes: some megabytes at a time
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Network:
+    """Three convolutions and two dense layers. Pictures are (N, rows, columns, channels)."""
+
+    weights: dict[str, Floats]
+
+    def __call__(self, seen: Floats, known: Floats) -> Floats:
+        w = self.weights
+        x = _relu(_convolve(seen, w["conv1"], w["bias1"], stride=2))
+        x = _relu(_convolve(x, w["conv2"], w["bias2"], stride=2))
+        x = _relu(_convolve(x, w["conv3"], w["bias3"], stride=1))
+        x = np.concatenate([x.reshape(len(x), -1), known], axis=1)
+        x = _relu(x @ w["dense1"] + w["bias4"])
+        return np.asarray((x @ w["dense2"] + w["bias5"]) / w["temperature"], dtype=np.float32)
+
+
+def _convolve(x: Floats, kernel: Floats, bias: Floats, *, stride: int) -> Floats:
+    """Convolve with a kernel of (rows, columns, channels in, channels out), odd and with as much white around as it reaches."""
+    size = kernel.shape[0]
+    reach = size // 2
+    padded = np.pad(x, ((0, 0), (reach, reach), (reach, reach), (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), axis=(1, 2))[:, ::stride, ::stride]
+    count, rows, columns = windows.shape[:3]
+    flat = windows.transpose(0, 1, 2, 4, 5, 3).reshape(count * rows * columns, -1)
+    return np.asarray(flat @ kernel.reshape(flat.shape[1], -1) + bias).reshape(count, rows, columns, -1)
+
+
+def _relu(x: Floats) -> Floats:
+    return np.maximum(x, np.float32(0))
+
+
+def _softmax(x: Floats) -> Floats:
+    raised = np.exp(x - x.max(axis=1, keepdims=True))
+    return np.asarray(raised / raised.sum(axis=1, keepdims=True), dtype=np.float32)
+
+
+@lru_cache(maxsize=1)
+def _networks() -> tuple[_Network, ...]:
+    with (files("scangrade.answers") / "marks.npz").open("rb") as file, np.load(file, allow_pickle=False) as stored:
+        names = sorted({name.partition("/")[0] for name in stored.files})
+        return tuple(
+            _Network(
+                {
+                    name.partition("/")[2]: stored[name].astype(np.float32)
+                    for name in stored.files
+                    if name.startswith(f"{one}/")
+                }
+            )
+            for one in names
+        )
