@@ -381,6 +381,23 @@ PAGE = PageLimits()
 
 
 @dataclass(frozen=True, slots=True)
+class HandLimits:
+    """How a page is drawn to its printed boxes once a person has clicked its corners."""
+
+    fits: int = 2
+    """Times that the boxes found correct the placement: a click is up to 2 mm off, and the first fit leaves 0.2 mm."""
+
+    reach_mm: float = 0.5
+    """Distance within which boxes agree on a placement: paper bends by less between neighbours."""
+
+    least_spread: float = 0.33
+    """Extent of the boxes, both ways and as a share of the page's shorter side, from which they may correct the whole page's placement."""
+
+
+HAND = HandLimits()
+
+
+@dataclass(frozen=True, slots=True)
 class LayoutLimits:
     """From when on a layout's author is warned that pages may not register."""
 
@@ -619,3 +636,18 @@ class AuditSettings:
 
 
 AUDIT = AuditSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewSettings:
+    """How decisions by people are asked for, shown and kept."""
+
+    neighbours: int = 40
+    """Booklets from which it is learned what empty boxes look like, when another image of a page counts than the machine took: their
+    10,000 boxes are decided within half a second, and hold each letter hundreds of times."""
+
+    booklets_in_memory: int = 200
+    """Booklets held with all their boxes: those that a reviewer comes back to. One takes half a megabyte, and 2 ms to load again."""
+
+
+REVIEW = ReviewSettings()
