@@ -671,6 +671,9 @@ class ReviewSettings:
     strip_margin_mm: float = 8.0
     """Resolution, greatest side and surroundings of a question's picture."""
 
+    strip_least_mm: float = 56.0
+    """Least height of a question's picture: arrows and words that say which mark is meant stand up to 20 mm away."""
+
     page_px: int = 2200
     """Longer side of a whole page's picture: 190 dpi, at which a pencil dot is four pixels wide."""
 

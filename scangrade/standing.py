@@ -160,12 +160,15 @@ def _kept(
 
 def unsure_boxes(laid: Laid, flags: Sequence[Flag], layout: Layout) -> tuple[UnsureBox, ...]:
     """Boxes of a booklet that are to be decided one by one: not those of fields that are doubted as a whole, or disputed."""
+    asked = {flag.field for flag in flags if flag.field}
     whole = {flag.field for flag in flags if flag.kind in (FlagKind.DOUBTFUL_ANSWER, FlagKind.DISAGREEMENT)}
     found = []
     for answer in laid.answers:
         if answer.doubt or answer.field in whole or not answer.open:
             continue
         field = layout.field(answer.field)
+        if asked.isdisjoint({field.id, field.group}):
+            continue  # such as the digits of a booklet that a person gave to a student
         page = laid.booklet.pages[field.page]
         rows = {box.key: row for row, box in enumerate(layout.boxes(field.page))}
         found += [
@@ -251,8 +254,8 @@ class Standing:
         self._neighbours: list[Booklet] | None = None
         self._claim()
         late = [one for one in self.entries if one.seq > self._kept.seq()]
-        if late:
-            self.conclude(self.touched(late))
+        #: booklets about which there were decisions that had not gone into what is kept
+        self.late = self.conclude(self.touched(late)) if late else frozenset()
 
     # ----------------------------------------------------------------- what is known
 
@@ -371,8 +374,8 @@ class Standing:
                 self._cards[one] = concluded.card
         return frozenset(done | (before.keys() - self.identities.keys()))
 
-    def save(self, booklets: Iterable[str]) -> None:
-        """Keep what was concluded of these booklets."""
+    def save(self, booklets: Iterable[str], seq: int) -> None:
+        """Keep what was concluded of these booklets, which is everything that decisions up to a sequence number changed."""
         rows, gone = [], []
         for name in booklets:
             if name not in self.identities:
@@ -381,7 +384,7 @@ class Standing:
                 one = self.booklet(name)
                 by_machine = self._kept.machine(name)
                 rows.append(_kept(name, one.read if by_machine else None, one.identity, one.flags, one.unsure, one.card))
-        self._kept.update(self.entries[-1].seq if self.entries else 0, rows, gone)
+        self._kept.update(seq, rows, gone)
 
     def _claim(self) -> None:
         own = []

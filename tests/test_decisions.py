@@ -263,7 +263,7 @@ def test_what_is_kept_opens_a_review_with_the_same_results(exam: dict[str, Path]
         for number, step in enumerate(steps):
             added = Journal(store).append([replace(one, id=f"{number}/{n}") for n, one in enumerate(step)])
             changed = standing.conclude(standing.decide(added))
-            standing.save(changed)
+            standing.save(changed, standing.entries[-1].seq)
             whole = derive(store.pages(), definitions, fold(Journal(store).entries()), store.pages_by_hand())
             assert standing.cards() == list(whole.scorecards), step
             assert list(standing.identities.values()) == list(whole.identities), step

@@ -361,8 +361,9 @@ class _Screens:
         page = self._desk.definitions.layout.page(fields[0].page)
         boxes = [box for one in fields for box in one.boxes]
         margin = REVIEW.strip_margin_mm
-        top = max(0.0, min(box.y_mm - box.height_mm / 2 for box in boxes) - margin)
-        bottom = min(page.height_mm, max(box.y_mm + box.height_mm / 2 for box in boxes) + margin)
+        top, bottom = min(box.y_mm - box.height_mm / 2 for box in boxes), max(box.y_mm + box.height_mm / 2 for box in boxes)
+        margin = max(margin, (REVIEW.strip_least_mm - (bottom - top)) / 2)
+        top, bottom = max(0.0, top - margin), min(page.height_mm, bottom + margin)
         if fields[0].group:
             left = max(0.0, min(box.x_mm for box in boxes) - 3 * margin)
             right = min(page.width_mm, max(box.x_mm for box in boxes) + 3 * margin)
@@ -836,7 +837,7 @@ class _Screens:
                 break
             touched = [one]
             if one.topic in (Topic.UNDO, Topic.REDO):
-                touched = [each for each in standing.entries if each.group == one.item]
+                touched = self._desk.taken_back(one)
             for each in touched:
                 if each.topic is not Topic.MARK:
                     continue
@@ -1154,7 +1155,7 @@ def _guess(verdict: Any) -> str:
 
 def _outline(box: Mapping[str, Any], page: PageRead, size: tuple[int, int]) -> str:
     """A box' corners on the page as it is shown, upright, in pixels of the stored image."""
-    x, y, across, down = box["x"], box["y"], box["width"] / 2 + 0.4, box["height"] / 2 + 0.4
+    x, y, across, down = box["x"], box["y"], box["width"] / 2 + 1.0, box["height"] / 2 + 1.0
     corners = [(x - across, y - down), (x + across, y - down), (x + across, y + down), (x - across, y + down)]
     width, height = size
     turned = []

@@ -117,6 +117,11 @@ class Desk:
         self._pages_moved = False
         self._changed_since = 0.0
         self._wake = asyncio.Event()
+        if self.standing.late:  # decided before the last time ended, but not written yet
+            self._unwritten |= self.standing.late
+            self._pages_moved = True
+            self._changed_since = time.monotonic()
+            self._wake.set()
 
     # ----------------------------------------------------------------- what waits
 
@@ -277,10 +282,7 @@ class Desk:
             raise RefusedError(f"There is nothing of yours to {topic}.")
         entry = Entry(0, f"{group}/0", "", reviewer, topic, "", target, "", group)
         added = self.standing.journal.append([_completed(entry, entry.id, group, reviewer, False, "")])
-        decided = target
-        if topic is Topic.REDO:
-            decided = next(one.item for one in self.standing.entries if one.group == target)
-        about = [one for one in self.standing.entries if one.group == decided]
+        about = self.taken_back(entry)
         self._follow(added)
         boxes = [
             box_name(one.image, one.page, self.row(one), one.booklet)
@@ -294,6 +296,13 @@ class Desk:
             "value": about[0].value if about else "",
             "said": f"{'Took back' if topic is Topic.UNDO else 'Decided again'}: {describe(about)}.",
         }
+
+    def taken_back(self, entry: Entry) -> list[Entry]:
+        """The decisions that an undo, or the redo of one, is about."""
+        group = entry.item
+        if entry.topic is Topic.REDO:
+            group = next((one.item for one in self.standing.entries if one.group == group), "")
+        return [one for one in self.standing.entries if one.group == group]
 
     def row(self, entry: Entry) -> int:
         """The place of a decision's box among those of its page."""
@@ -581,8 +590,7 @@ class Desk:
             self._conclude(4)
             await asyncio.sleep(0)
         changed, moved = sorted(self._unwritten), self._pages_moved
-        began = self._changed_since
-        self.standing.save(changed)
+        began, seq = self._changed_since, self.seq
         standing, definitions = self.standing, self.definitions
         known = [standing.booklet(one) for one in changed if one in standing.identities]
         flags = standing.flags()
@@ -612,6 +620,7 @@ class Desk:
         except OutputError as error:
             self.trouble = str(error)
             return
+        self.standing.save(changed, seq)  # only now: what is kept tells that the files were written
         self.trouble = ""
         self.written_at = datetime.now(UTC).isoformat(timespec="seconds")
         self._unwritten -= set(changed)

@@ -12,6 +12,7 @@ from rapidfuzz import fuzz, process
 from scangrade.model import Student
 
 _MOST = 12
+_LIKE = 2  # rank from which names are only like what was typed, and numbers differ from it
 _LEAST_LIKENESS = 60.0  # of 100: below it names have only single letters in common
 
 
@@ -43,6 +44,8 @@ def search(students: Sequence[Student], query: str) -> tuple[Candidate, ...]:
         return ()
     by_number = digits.isascii() and digits.isdigit()
     found = _by_number(students, digits) if by_number else _by_name(students, words)
+    if any(one.rank < _LIKE for one in found):  # what is only like it would stand between those that hold it
+        found = [one for one in found if one.rank < _LIKE]
     return tuple(sorted(found, key=lambda one: one.rank)[:_MOST])
 
 
@@ -79,7 +82,7 @@ def _by_number(students: Sequence[Student], digits: str) -> list[Candidate]:
         elif number.startswith(digits):
             found.append(Candidate(student, "the number begins so", 1))
         elif digits in number:
-            found.append(Candidate(student, "the number holds this", 2))
+            found.append(Candidate(student, "the number holds this", 1.5))
         elif len(digits) >= 3 and _one_wrong(number, digits):
             found.append(Candidate(student, "one digit differs", 3))
     return found

@@ -69,7 +69,10 @@ def review(
     with open_run(run, writes=()) as store:
         definitions = recorded_definitions(store)
         if not Kept(store).holds(fingerprint(store)):
-            say("The run changed since it was graded: all is derived anew, which takes up to a minute. No page is read again.")
+            say(
+                "This run was graded with other settings, or changed since: everything is derived anew, which takes up to a"
+                " minute. No page is read again."
+            )
             write_files(run, grade_again(store, definitions), definitions)
         with _listen(host, port, run) as listener:
             taken: int = listener.getsockname()[1]

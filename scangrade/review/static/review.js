@@ -74,7 +74,7 @@ const Saving = {
     this.waiting.shift();
     this.keep();
     this.hooks.delete(job.content.group);
-    if (answer.saved) { if (answer.saved.seq) body.dataset.seq = answer.saved.seq; hook?.saved(answer.saved); }
+    if (answer.saved) hook?.saved(answer.saved);
     else { refuse(answer.refused); hook?.refused(new Error(answer.refused)); }
     this.show();
     this.next();
