@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pydantic import TypeAdapter
@@ -251,6 +251,7 @@ class Standing:
         self._cards: dict[str, Scorecard] | None = None
         self._recent: OrderedDict[str, Concluded] = OrderedDict()
         self._claim_flags: tuple[Flag, ...] = ()
+        self._claim_refs: dict[str, PageRef | None] = {}
         self._neighbours: list[Booklet] | None = None
         self._claim()
         late = [one for one in self.entries if one.seq > self._kept.seq()]
@@ -267,9 +268,17 @@ class Standing:
     def flags(self) -> list[Flag]:
         """All open flags."""
         general = open_general(self._machine_flags, list(self.asides.values()), self.decisions)
-        claiming = [self.booklet(flag.booklet).laid.booklet for flag in self._claim_flags]
-        claimed = with_refs(self._claim_flags, claiming)
-        return [*general, *claimed, *(flag for own in self._flags.values() for flag in own)]
+        return [*general, *self._located_claims(), *(flag for own in self._flags.values() for flag in own)]
+
+    def _located_claims(self) -> list[Flag]:
+        """Flags of booklets that claim the same student, with the place of the page; looked up once per booklet."""
+        located = []
+        for flag in self._claim_flags:
+            if flag.booklet not in self._claim_refs:
+                (found,) = with_refs([flag], [self.booklet(flag.booklet).laid.booklet])
+                self._claim_refs[flag.booklet] = found.ref
+            located.append(replace(flag, ref=self._claim_refs[flag.booklet]))
+        return located
 
     def unsure(self) -> list[UnsureBox]:
         """All boxes that are to be decided one by one."""
@@ -368,6 +377,7 @@ class Standing:
             read, own = laid.get(one) or self._lay(one)
             concluded = self._score(read, own, self.identities[one])
             self._remember(concluded)
+            self._claim_refs.pop(one, None)
             self._flags[one] = concluded.flags
             self._unsure[one] = concluded.unsure
             if self._cards is not None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, Route, expect, sync_playwright
 
 from scangrade.model import Verdict
 from tests.review_run import PHOTO_PAGE, ReviewRun, grade_run, make_review_run
@@ -480,7 +480,12 @@ def test_nothing_shows_as_saved_that_is_not(server: Server, open_page: Callable[
     assert server.decisions() == []
     # leaving warns; what waits survives the reload, and is sent once the network is back
     asked: list[str] = []
-    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+
+    def leave(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    page.on("dialog", leave)
     page.reload()
     ready(page, "grid")
     assert asked == ["beforeunload"]

@@ -56,6 +56,9 @@ def _make(folder: Path, run: Path, pages: int) -> None:
     demo = folder / "demo"
     if not (demo / "run" / "run.sqlite").is_file():
         made = make_demo(demo)
+        # copies of a booklet have its number too: the grid is read as any other one, so that they do not all claim one student
+        text = made.layout.read_text(encoding="utf-8")
+        made.layout.write_text(text.replace('kind = "digits"\nrole = "student_number"', 'kind = "digits"'), encoding="utf-8")
         grade([demo / "scans"], layout=made.layout, rubric=made.rubric, roster=made.roster, out=demo / "run", workers=2)
     run.mkdir(parents=True, exist_ok=True)
     shutil.copy(demo / "run" / "run.sqlite", run)
@@ -163,7 +166,7 @@ def _copy_of(path: Path, run: Path, scan_id: int) -> Path:
 
 
 def _grids(page: Page, link: str) -> None:
-    grid = link.split("/open")[0] + "/grid"
+    grid = link.partition("/open")[0] + "/grid"
     for name in ("first, nothing cut yet", "again", "again"):
         started = time.perf_counter()
         page.goto(grid, wait_until="commit")
@@ -182,7 +185,7 @@ def _grids(page: Page, link: str) -> None:
 
 def _decisions(page: Page, link: str, cookies: str, run: Path) -> None:
     names = page.locator(".cell").evaluate_all("(cells) => cells.map((one) => one.dataset.name)")
-    origin = link.split("/open")[0]
+    origin = link.partition("/open")[0]
     host = origin.removeprefix("http://")
     connection = http.client.HTTPConnection(host)
 
