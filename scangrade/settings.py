@@ -706,6 +706,10 @@ class ReviewSettings:
     write_within_s: float = 2.0
     """Quiet time after which the run's files are written, and the longest they may lag behind decisions that keep coming."""
 
+    switch_s: float = 0.0005
+    """Time after which the thread that writes files lets the one go on that takes decisions: Python's own 0.005 s adds up to a
+    tenth of a second while a large gradebook is made."""
+
     at_once: int = 12
     """Booklets that are concluded before a decision is acknowledged; of more (a range) the rest follow right after."""
 

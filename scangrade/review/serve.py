@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import socket
+import sys
 import webbrowser
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -66,6 +67,7 @@ def review(
     if not (run / STORE_NAME).is_file():
         raise UsageError(f"{run}: no run of scangrade is in there. Give the folder that `scangrade grade` wrote with `--out`.")
     _check_reach(host, password)
+    sys.setswitchinterval(REVIEW.switch_s)
     with open_run(run, writes=()) as store:
         definitions = recorded_definitions(store)
         if not Kept(store).holds(fingerprint(store)):
