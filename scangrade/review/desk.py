@@ -19,7 +19,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from scangrade import __version__
-from scangrade.answers.decisions import last_redoable, last_undoable
+from scangrade.answers.decisions import assigned_booklet, last_redoable, last_undoable
 from scangrade.check import Definitions
 from scangrade.errors import OutputError
 from scangrade.export.tables import (
@@ -115,6 +115,7 @@ class Desk:
         self._late: set[str] = set()
         self._unwritten: set[str] = set()
         self._pages_moved = False
+        self._writing = False
         self._changed_since = 0.0
         self._wake = asyncio.Event()
         if self.standing.late:  # decided before the last time ended, but not written yet
@@ -561,7 +562,7 @@ class Desk:
     @property
     def behind(self) -> bool:
         """Whether anything still follows from decisions that are saved: booklets to conclude, files to write."""
-        return bool(self._late or self._changed_since)
+        return bool(self._late or self._changed_since or self._writing)
 
     async def keep_up(self) -> None:
         """Conclude what is late and write the files, for as long as the server runs."""
@@ -571,6 +572,8 @@ class Desk:
             while self._late:
                 self._conclude(4)
                 await asyncio.sleep(0)
+            if not self._changed_since:
+                continue  # written already
             waited = time.monotonic() - self._changed_since
             if waited < REVIEW.write_within_s:
                 try:
@@ -589,8 +592,10 @@ class Desk:
         while self._late:
             self._conclude(4)
             await asyncio.sleep(0)
-        changed, moved = sorted(self._unwritten), self._pages_moved
-        began, seq = self._changed_since, self.seq
+        # what is decided while the files are being written goes into the next ones
+        changed, moved, began, seq = sorted(self._unwritten), self._pages_moved, self._changed_since, self.seq
+        self._unwritten, self._pages_moved, self._changed_since = set(), False, 0.0
+        self._writing = True
         standing, definitions = self.standing, self.definitions
         known = [standing.booklet(one) for one in changed if one in standing.identities]
         flags = standing.flags()
@@ -619,23 +624,28 @@ class Desk:
             await asyncio.to_thread(write_all)
         except OutputError as error:
             self.trouble = str(error)
+            self._unwritten |= set(changed)
+            self._pages_moved |= moved
+            self._changed_since = began or time.monotonic()
             return
+        finally:
+            self._writing = False
         self.standing.save(changed, seq)  # only now: what is kept tells that the files were written
         self.trouble = ""
         self.written_at = datetime.now(UTC).isoformat(timespec="seconds")
-        self._unwritten -= set(changed)
-        self._pages_moved = False
-        if self._changed_since == began and not self._late:
-            self._changed_since = 0.0
 
     def _pages_of(self, known: Iterable[Concluded]) -> tuple[tuple[str, ...], ...]:
         """Rows of the pages that decisions are about, or that are in the booklets concerned."""
-        held = list(known)
+        held = {one.laid.booklet.id: one for one in known}
+        for key in self.standing.asides:
+            place = assigned_booklet(self.standing.decisions.on(Topic.PAGE, key))
+            if place and place[1] not in held and place[1] in self.standing.identities:
+                held[place[1]] = self.standing.booklet(place[1])
         pages = {page.ref: page for page in self.standing.asides.values()}
-        for one in held:
+        for one in held.values():
             for booklet in (one.read.booklet, one.laid.booklet):
                 pages |= {page.ref: page for page in (*booklet.pages.values(), *booklet.duplicates) if page.ref not in pages}
-        return pages_table(list(pages.values()), [one.laid.booklet for one in held]).rows
+        return pages_table(list(pages.values()), [one.laid.booklet for one in held.values()]).rows
 
 
 def dismissible(flag: Flag) -> bool:
