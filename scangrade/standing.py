@@ -249,6 +249,7 @@ class Standing:
         self._flags = {one.booklet: own for one, own in zip(held, flags, strict=True)}
         self._unsure = {one.booklet: own for one, own in zip(held, unsure, strict=True)}
         self._cards: dict[str, Scorecard] | None = None
+        self._new_cards: dict[str, Scorecard] = {}  #: newer than what is kept
         self._recent: OrderedDict[str, Concluded] = OrderedDict()
         self._claim_flags: tuple[Flag, ...] = ()
         self._claim_refs: dict[str, PageRef | None] = {}
@@ -300,7 +301,7 @@ class Standing:
         """Scorecards of all booklets, in order."""
         if self._cards is None:
             cards = _CARDS.validate_json(f"[{','.join(self._kept.scorecards())}]")
-            self._cards = {one.booklet: one for one in cards}
+            self._cards = {one.booklet: one for one in cards} | self._new_cards
         return [self._cards[one] for one in self.identities]
 
     def find_page(self, image: str) -> ScannedPage | None:
@@ -380,6 +381,7 @@ class Standing:
             self._claim_refs.pop(one, None)
             self._flags[one] = concluded.flags
             self._unsure[one] = concluded.unsure
+            self._new_cards[one] = concluded.card
             if self._cards is not None:
                 self._cards[one] = concluded.card
         return frozenset(done | (before.keys() - self.identities.keys()))

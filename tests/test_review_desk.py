@@ -81,6 +81,19 @@ def test_what_is_decided_while_files_are_written_goes_into_the_next(run: Path, s
     assert marks(run) == {"01 r/A": "marked", "01 r/C": "undone"}
 
 
+def test_points_are_in_the_gradebook_with_the_first_writing(run: Path, store: Store, pictures: Pictures) -> None:
+    async def session() -> None:
+        desk = made_desk(run, store, pictures)
+        await desk.decide(
+            "Ann", {"group": "group-one", "acts": [{"topic": "points", "booklet": "02", "item": "q", "value": "2,5"}]}
+        )
+        await desk.write()
+
+    asyncio.run(session())
+    with (run / "gradebook.csv").open(encoding="utf-8-sig", newline="") as file:
+        assert {row["booklet"]: row["q"] for row in csv.DictReader(file)} == {"01": "4", "02": "2.5", "": ""}
+
+
 def test_files_that_cannot_be_written_are_told_and_written_later(
     run: Path, store: Store, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
 ) -> None:
