@@ -8,7 +8,7 @@ DEMO := demo
 SOURCES := scangrade tests
 
 .DEFAULT_GOAL := help
-.PHONY: help install system demo test lint types benchmark clean
+.PHONY: help install system browser demo test lint types benchmark clean
 
 help:
 	@echo 'make demo       make sample booklets, grade them, show where everything is'
@@ -37,6 +37,16 @@ system:
 	  echo "Please install:$$missing (the names of Debian's packages), then run make again." >&2; exit 2; \
 	fi
 
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null && exit 0; \
+	sudo=''; [ "$$(id -u)" = 0 ] || sudo='sudo'; \
+	if command -v apt-get >/dev/null && { [ -z "$$sudo" ] || command -v sudo >/dev/null; }; then \
+	  echo 'Installing chromium, in which the review is tested' >&2; \
+	  $$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; \
+	else \
+	  echo 'Please install chromium (the name of the Debian package): without it, the tests of the review are skipped.' >&2; \
+	fi
+
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
@@ -54,7 +64,7 @@ lint: install
 types: install
 	$(BIN)/mypy
 
-test: lint types
+test: browser lint types
 	$(BIN)/pytest -n 2 --cov=scangrade --cov-report=term-missing:skip-covered --cov-fail-under=85
 
 benchmark: install

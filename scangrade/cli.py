@@ -216,6 +216,26 @@ def audit(
     return ExitCode.DECIDED
 
 
+@main.command()
+@click.argument("run", type=_PATH)
+@click.option("--port", "-p", type=click.IntRange(1, 65535), help="Port [default: one that the run has every time, if free].")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address in a network; needs a password.")
+@click.option("--password-file", type=_PATH, metavar="FILE", help="File whose first line is the password.")
+@click.option("--no-browser", is_flag=True, help="Print the link only.")
+@_verbose
+def review(run: Path, port: int | None, host: str, password_file: Path | None, no_browser: bool) -> ExitCode:
+    """Decide flags in the browser, from the keyboard.
+
+    Prints a link that works once, and serves it to this machine until Ctrl-C. Every decision is on disk when it shows as saved;
+    gradebook.csv and the other files follow at once.
+    """
+    from scangrade.review.serve import review as serve_review  # noqa: PLC0415
+
+    password = _first_line(password_file) if password_file else ""
+    serve_review(run, host=host, port=port, password=password, browser=not no_browser, say=_say)
+    return ExitCode.DECIDED
+
+
 @main.group()
 def layout() -> None:
     """See a layout, and what a layout file may hold."""
@@ -253,6 +273,13 @@ def schema(rubric: bool) -> ExitCode:
 
 
 # --------------------------------------------------------------------------- words for people
+
+
+def _first_line(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").partition("\n")[0].strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.UsageError(f"{path}: the password cannot be read: {error}.") from error
 
 
 def _say(text: str) -> None:
@@ -304,7 +331,11 @@ def _next(summary: RunSummary) -> str:
             f"No page could be read; {summary.run / 'pages.csv'} says why. Are these scans of this form?"
             "\nNext: scangrade layout preview LAYOUT SCAN --output boxes.png"
         )
-    return f"Next: look at {summary.run / 'flags.csv'}" if summary.flags else f"Next: open {summary.run / 'gradebook.csv'}"
+    return (
+        f"Next: {shlex.join(['scangrade', 'review', str(summary.run)])}"
+        if summary.flags
+        else f"Next: open {summary.run / 'gradebook.csv'}"
+    )
 
 
 def _drawn(made: Drawn, run: Path) -> str:

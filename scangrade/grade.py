@@ -13,25 +13,50 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from scangrade import settings
-from scangrade.answers.collate import collate, with_refs
-from scangrade.answers.decide import decide
-from scangrade.answers.identify import identify
+from scangrade.answers.collate import with_refs
+from scangrade.answers.decisions import fold
 from scangrade.check import Definitions, load_definitions
+from scangrade.conclude import (
+    Laid,
+    Machine,
+    added_pages,
+    claims,
+    lay_decisions,
+    made_by_hand,
+    open_general,
+    read_by_machine,
+    score_booklet,
+)
 from scangrade.errors import ExitCode, Issue
 from scangrade.export.tables import FLAGS, GRADEBOOK, MARKS, PAGES, flags_table, gradebook_table, marks_table, pages_table
 from scangrade.grades.gradebook import gradebook
-from scangrade.grades.score import doubtful_pages, score
-from scangrade.grades.version import version_of
-from scangrade.model import Answer, Booklet, Flag, FlagKind, Identity, MatchStatus, PageRead, ScannedPage, Scorecard
+from scangrade.model import (
+    NOTHING_DECIDED,
+    Answer,
+    Booklet,
+    Decisions,
+    Flag,
+    FlagKind,
+    Identity,
+    MatchStatus,
+    PageRead,
+    ScannedPage,
+    Scorecard,
+    page_key,
+)
 from scangrade.opening import open_run, record_definitions, take_in
 from scangrade.paper.rasterise import SUFFIXES
 from scangrade.progress import Progress, Silent
 from scangrade.reading import PaperReader, ReaderFactory, read_pending
 from scangrade.run.files import as_csv, write_whole
 from scangrade.run.intake import find_scans
+from scangrade.run.journal import Journal
+from scangrade.run.store import Store
+from scangrade.standing import keep
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,6 +85,15 @@ class RunSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class Derived:
+    """On the way to the results: what can be kept, so that a review need not derive it again."""
+
+    machine: Machine
+    laid: tuple[Laid, ...]  #: by booklet
+    flags: Mapping[str, tuple[Flag, ...]]  #: by booklet, without those of other booklets' claims
+
+
+@dataclass(frozen=True, slots=True)
 class Results:
     """Everything that is derived from the pages of a run."""
 
@@ -71,6 +105,7 @@ class Results:
     gradebook: pd.DataFrame
     flags: tuple[Flag, ...]
     issues: tuple[Issue, ...]
+    derived: Derived
 
 
 def grade(
@@ -127,41 +162,74 @@ def grade(
             reader=reader,
         )
         with uncollected():
-            results = derive(store.pages(), definitions)
-            _account(results.pages, store.page_count())
+            results = grade_again(store, definitions)
             files = write_files(out, results, definitions)
     return _summary(out, results, definitions, files, (*changes, *notes))
 
 
-def derive(pages: Sequence[ScannedPage], definitions: Definitions) -> Results:
-    """From readings to grades: a pure function, the same on every machine and in any order of reading."""
-    layout, rubric, roster = definitions.layout, definitions.rubric, definitions.roster
-    booklets, page_flags = collate(pages, layout)
-    answers = decide(booklets, layout, settings=settings.DECIDE)
-    identities, identity_flags = identify(answers, layout, roster)
-    flags = [*page_flags, *identity_flags]
-    doubtful = doubtful_pages(page_flags)
-    scorecards = []
-    for identity in identities:
-        booklet, certain = identity.booklet, identity.status is MatchStatus.MATCHED
-        version, version_flags = version_of(
-            booklet, answers[booklet], layout, rubric, student=identity.student if certain else None
-        )
-        card, score_flags = score(
-            booklet, answers[booklet], layout, rubric, version=version, doubtful=doubtful.get(booklet, frozenset())
-        )
-        scorecards.append(card)
-        flags += [*version_flags, *score_flags]
-    table, issues = gradebook(scorecards, identities, rubric, roster)
+def grade_again(store: Store, definitions: Definitions) -> Results:
+    """Derive a run's results from what its store holds, and keep them there for a review to begin with."""
+    entries = Journal(store).entries()
+    results = derive(store.pages(), definitions, fold(entries), store.pages_by_hand())
+    _account(results.pages, store.page_count())
+    made = results.derived
+    keep(
+        store,
+        definitions.layout,
+        made.machine,
+        made.laid,
+        results.identities,
+        results.scorecards,
+        made.flags,
+        entries[-1].seq if entries else 0,
+    )
+    return results
+
+
+def derive(
+    pages: Sequence[ScannedPage],
+    definitions: Definitions,
+    decisions: Decisions = NOTHING_DECIDED,
+    by_hand: Mapping[str, PageRead] = MappingProxyType({}),
+) -> Results:
+    """From readings and decisions to grades: a pure function, the same on every machine and in any order of reading.
+
+    Parameters
+    ----------
+    pages : sequence of ScannedPage
+    definitions : Definitions
+    decisions : Decisions
+        What people decided.
+    by_hand : mapping of decision id to PageRead
+        Pages that people laid under their form, read.
+    """
+    machine = read_by_machine(pages, definitions)
+    by_key = {page_key(page): page for page in reversed(pages)} if decisions.rulings else {}
+    added = added_pages(decisions, by_hand, by_key.get)
+    known = {read.booklet.id for read in machine.booklets}
+    reads = [*machine.booklets, *(made_by_hand(one, definitions) for one in sorted(added.keys() - known))]
+    neighbours = [read.booklet for read in machine.booklets[: settings.REVIEW.neighbours]]
+    laid = [lay_decisions(one, added.get(one.booklet.id, ()), definitions, decisions, neighbours=neighbours) for one in reads]
+    identities, claim_flags = claims([one.identity for one in laid], definitions)
+    flags = [*open_general(machine.flags, machine.asides, decisions), *claim_flags]
+    cards, own = [], {}
+    for one, identity in zip(laid, identities, strict=True):
+        card, own_flags = score_booklet(one, identity, definitions, decisions)
+        cards.append(card)
+        own[one.booklet.id] = own_flags
+        flags += own_flags
+    table, issues = gradebook(cards, identities, definitions.rubric, definitions.roster)
+    booklets = tuple(one.booklet for one in laid)
     return Results(
         tuple(pages),
         booklets,
-        answers,
+        {one.booklet.id: one.answers for one in laid},
         identities,
-        tuple(scorecards),
+        tuple(cards),
         table,
         tuple(with_refs(flags, booklets)),
         issues,
+        Derived(machine, tuple(laid), own),
     )
 
 

@@ -475,6 +475,7 @@ class FlagKind(StrEnum):
     DOUBTFUL_ANSWER = "doubtful_answer"  #: marks are clear, what they mean is not
     CREDIT = "credit"  #: a grader's credit is missing, contradictory, or differs between corrections
     OPEN_POINTS = "open_points"  #: points that a person gives are not in yet
+    DISAGREEMENT = "disagreement"  #: two reviewers decided differently
 
 
 @dataclass(frozen=True, slots=True)
@@ -544,3 +545,111 @@ class Scorecard:
     points: Fraction | None
     low: Fraction
     high: Fraction
+
+
+# --------------------------------------------------------------------------- decisions
+
+
+class Topic(StrEnum):
+    """What a decision is about, and so what its `image`, `item` and `value` mean."""
+
+    MARK = "mark"  #: a box (field/box) of a page image: "marked", "empty" or "undone"
+    STUDENT = "student"  #: whose booklet the image is part of: a student number, or `NOBODY`
+    VERSION = "version"  #: of the booklet that the image is part of: one of the rubric's versions
+    POINTS = "points"  #: of a question (item) of that booklet: a fraction
+    PAGE = "page"  #: what becomes of a page image: a `PageFate`, for `PLACED` with page and booklet after it
+    FLAG = "flag"  #: a flag (item, see `flag_key`) that was looked at: "seen"
+    SAMPLE = "sample"  #: a random sample that was drawn; value: JSON
+    CHECK = "check"  #: what a person saw in a box of the sample
+    UNDO = "undo"  #: takes a group of decisions (item) back
+    REDO = "redo"  #: takes an undo (its group is the item) back
+
+
+class PageFate(StrEnum):
+    """What a person can decide about a page image."""
+
+    BLANK = "blank"  #: nothing of ours is on it
+    FOREIGN = "foreign"  #: not of this exam
+    RESCAN = "rescan"  #: it is to be scanned again; stays flagged until then
+    PLACED = "placed"  #: it is this page of this booklet: "placed 3 0012"
+    COUNTS = "counts"  #: of several images of a page, the one that counts
+
+
+NOBODY: Final = "nobody"  #: instead of a student number: on the class list there is nobody whose booklet it is
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One decision as it stands in the journal, with what the machine had said at that moment."""
+
+    seq: int  #: order in the journal, from 1
+    id: str  #: given by who sends it, so that one sent twice counts once
+    made: str  #: time, UTC, ISO 8601
+    reviewer: str
+    topic: Topic
+    image: str  #: `page_key` of the page image
+    item: str
+    value: str
+    group: str  #: decisions made by one keystroke, undone together
+    remark: str = ""
+    settles: bool = False  #: made in sight of a disagreement, to end it
+    machine: str = ""  #: what the machine had said
+    probability: float | None = None
+    booklet: str = ""
+    page: int = 0
+    scan: str = ""
+    scan_page: int = 0
+    scangrade: str = ""  #: version of the program
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What one reviewer says on a matter, as far as it was not taken back."""
+
+    value: str
+    reviewer: str
+    seq: int
+    id: str
+    remark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What people say on a matter: one opinion per reviewer, the newest last."""
+
+    opinions: tuple[Opinion, ...]  #: at least one
+
+    @property
+    def disputed(self) -> bool:
+        """Whether reviewers disagree, so that nothing is decided."""
+        return len({one.value for one in self.opinions}) > 1
+
+    @property
+    def last(self) -> Opinion:
+        """The newest opinion."""
+        return self.opinions[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """All that people decided and did not take back, by topic, image and item."""
+
+    rulings: Mapping[tuple[Topic, str, str], Ruling] = field(default_factory=dict)
+
+    def on(self, topic: Topic, image: str, item: str = "") -> Ruling | None:
+        """The ruling on a matter, None where nobody decided."""
+        return self.rulings.get((topic, image, item))
+
+
+NOTHING_DECIDED: Final = Decisions()
+
+
+def page_key(page: ScannedPage) -> str:
+    """What decisions know a page image by: its content, or its place in the scan where its content could not be read."""
+    return page.result.image_sha256 or f"{page.ref.scan}#{page.ref.scan_page}"
+
+
+def flag_key(flag: Flag) -> str:
+    """What decisions know a flag by."""
+    place = (flag.ref.scan, flag.ref.scan_page) if flag.ref else ("", 0)
+    return "|".join(str(part) for part in (flag.kind, flag.booklet, flag.page, flag.field, *place))

@@ -7,14 +7,16 @@ are derived again each time.
 from __future__ import annotations
 
 import json
+import tempfile
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, is_dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from scangrade import __version__, settings
-from scangrade.check import Definitions, Source
+from scangrade.check import Definitions, Source, load_definitions
 from scangrade.errors import OutputError, UsageError
 from scangrade.model import FEATURES
 from scangrade.run.intake import Found, content_sha256, identify_files
@@ -70,6 +72,55 @@ def record_definitions(store: Store, definitions: Definitions) -> tuple[str, ...
     store.record({"created": datetime.now(UTC).isoformat(timespec="seconds")} | before | now)
     store.forget([key for key in before if key.startswith("roster.") and key not in now])
     return _changes(before, now) if before else ()
+
+
+def recorded_definitions(store: Store) -> Definitions:
+    """The definitions that a run was graded with, as they are on record, wherever their files are now.
+
+    The blank form is part of them only where the layout's file still lies where it was.
+
+    Raises
+    ------
+    UsageError
+        If nothing was graded in this run, it was read by a scangrade that measures otherwise, or the definitions do not hold any more.
+    """
+    facts, run = store.facts(), store.path.parent
+    if "layout.text" not in facts or not store.has_results():
+        raise UsageError(f"{run}: nothing was graded in there yet. Run `scangrade grade` with this folder as `--out` first.")
+    if facts["features"] != json.dumps(FEATURES):
+        raise UsageError(
+            f"{run}: its pages were read by scangrade {facts['scangrade']}, which measures otherwise than {__version__}."
+            " Go on with that version, or grade the scans into a new run folder."
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        paths = {
+            name: _as_it_was(name, facts, Path(folder)) for name in ("layout", "rubric", "roster") if f"{name}.text" in facts
+        }
+        loaded = load_definitions(paths["layout"], paths["rubric"], paths.get("roster"))
+    store.record({"scangrade": __version__, "thresholds": json.dumps(_thresholds(), sort_keys=True)})
+    sources = {name: Source(Path(facts[f"{name}.path"]), facts[f"{name}.text"], facts[f"{name}.sha256"]) for name in paths}
+    return replace(
+        loaded,
+        layout_source=sources["layout"],
+        rubric_source=sources["rubric"],
+        roster_source=sources.get("roster"),
+    )
+
+
+def _as_it_was(name: str, facts: Mapping[str, str], folder: Path) -> Path:
+    """The file of a definition, if it is unchanged, else a copy of what is on record."""
+    path = Path(facts[f"{name}.path"])
+    if path.is_file() and content_sha256(path) == facts[f"{name}.sha256"]:
+        return path
+    text = facts[f"{name}.text"]
+    copy = folder / f"{name}{path.suffix or '.toml'}"
+    if name == "layout":
+        is_json = path.suffix.casefold() == ".json"
+        held = json.loads(text.removeprefix("\ufeff")) if is_json else tomllib.loads(text.removeprefix("\ufeff"))
+        held.pop("reference", None)  # its place is told from the layout's
+        text, copy = json.dumps(held), copy.with_suffix(".json")
+    copy.write_text(text, encoding="utf-8")
+    return copy
 
 
 def _refuse_other_readings(run: Path, before: Mapping[str, str], now: Mapping[str, str]) -> None:

@@ -6,7 +6,8 @@ record them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -394,6 +395,23 @@ PAGE = PageLimits()
 
 
 @dataclass(frozen=True, slots=True)
+class HandLimits:
+    """How a page is drawn to its printed boxes once a person has clicked its corners."""
+
+    fits: int = 2
+    """Times that the boxes found correct the placement: a click is up to 2 mm off, and the first fit leaves 0.2 mm."""
+
+    reach_mm: float = 0.5
+    """Distance within which boxes agree on a placement: paper bends by less between neighbours."""
+
+    least_spread: float = 0.33
+    """Extent of the boxes, both ways and as a share of the page's shorter side, from which they may correct the whole page's placement."""
+
+
+HAND = HandLimits()
+
+
+@dataclass(frozen=True, slots=True)
 class LayoutLimits:
     """From when on a layout's author is warned that pages may not register."""
 
@@ -719,3 +737,84 @@ class AuditSettings:
 
 
 AUDIT = AuditSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewSettings:
+    """How decisions by people are asked for, shown and kept."""
+
+    neighbours: int = 40
+    """Booklets from which it is learned what empty boxes look like, when another image of a page counts than the machine took: their
+    10,000 boxes are decided within half a second, and hold each letter hundreds of times."""
+
+    booklets_in_memory: int = 200
+    """Booklets held with all their boxes: those that a reviewer comes back to. One takes half a megabyte, and 2 ms to load again."""
+
+    most_body_bytes: int = 64 * 1024
+    """Length of a request: a range of 1,000 boxes takes 50 kB."""
+
+    most_boxes: int = 400
+    """Boxes of one grid: as many as the eye looks over in ten minutes; more come on the next one."""
+
+    longest_pause_s: float = 60.0
+    """Time after wrong passwords until the next one is looked at, which doubles up to this: 1,440 guesses a day."""
+
+    least_password: int = 10
+    """Characters of a password for use beyond this machine."""
+
+    crop_margin_mm: float = 3.5
+    crop_px: int = 120
+    """Surroundings and side of a box' picture in the grid: the neighbouring box is seen, and twelve fit across a laptop's screen."""
+
+    strip_pixels_per_mm: float = 8.0
+    strip_px: int = 1600
+    strip_margin_mm: float = 8.0
+    """Resolution, greatest side and surroundings of a question's picture."""
+
+    strip_least_mm: float = 56.0
+    """Least height of a question's picture: arrows and words that say which mark is meant stand up to 20 mm away."""
+
+    page_px: int = 2200
+    """Longer side of a whole page's picture: 190 dpi, at which a pencil dot is four pixels wide."""
+
+    picture_processes: int = 2
+    """Processes that cut pictures: one for what is looked at, one for what comes next."""
+
+    seconds: Mapping[str, float] = field(
+        default_factory=lambda: {
+            "unsure_mark": 2.0,
+            "doubtful_answer": 6.0,
+            "credit": 6.0,
+            "disagreement": 10.0,
+            "unknown_version": 6.0,
+            "unknown_student": 12.0,
+            "duplicate_student": 15.0,
+            "open_points": 30.0,
+            "page_set_aside": 20.0,
+            "missing_page": 20.0,
+            "duplicate_page": 10.0,
+            "page_order": 15.0,
+        }
+    )
+    """What an item takes until the reviewer's own pace is known."""
+
+    longest_thought_s: float = 60.0
+    least_for_pace: int = 8
+    """Longest time between two decisions that is no break, and decisions from which a reviewer's own pace is told."""
+
+    write_after_s: float = 0.3
+    write_within_s: float = 2.0
+    """Quiet time after which the run's files are written, and the longest they may lag behind decisions that keep coming."""
+
+    switch_s: float = 0.0005
+    """Time after which the thread that writes files lets the one go on that takes decisions: Python's own 0.005 s adds up to a
+    tenth of a second while a large gradebook is made."""
+
+    at_once: int = 12
+    """Booklets that are concluded before a decision is acknowledged; of more (a range) the rest follow right after."""
+
+    trail_rows: int = 100
+    """Decisions on one page of the trail."""
+
+
+REVIEW = ReviewSettings()

@@ -72,7 +72,7 @@ def test_grade_with_flags(run: Run, exam: dict[str, Path]) -> None:
     assert done.code == 3
     assert "Pages     6 in = 5 read + 1 set aside" in done.err
     assert "page set aside" in done.err and "missing page" in done.err
-    assert done.err.rstrip().endswith("Next: look at run/flags.csv")
+    assert done.err.rstrip().endswith("Next: scangrade review run")
 
 
 @pytest.mark.parametrize(

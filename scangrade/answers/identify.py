@@ -105,8 +105,8 @@ def identify(
         identity, flag = _identify_one(booklet, grid, grids, searches, limits, listed=roster is not None)
         identities.append(identity)
         flags += [flag] if flag else []
-    identities, double = _claimed_twice(identities, grids)
-    return tuple(identities), (*flags, *double)
+    checked, double = claimed_twice(identities, layout)
+    return checked, (*flags, *double)
 
 
 def _number_grids(layout: Layout) -> tuple[tuple[Field, ...], ...]:
@@ -220,8 +220,24 @@ def _unknown(booklet: str, detail: str, page: int, field: str) -> Flag:
     return Flag(FlagKind.UNKNOWN_STUDENT, detail, booklet, page, field=field)
 
 
-def _claimed_twice(identities: Sequence[Identity], grids: Sequence[Sequence[Field]]) -> tuple[list[Identity], list[Flag]]:
-    """Booklets whose number another booklet has too: both are flagged, neither is preferred."""
+def claimed_twice(identities: Sequence[Identity], layout: Layout) -> tuple[tuple[Identity, ...], tuple[Flag, ...]]:
+    """Booklets whose number another booklet has too: both are flagged, neither is preferred.
+
+    Parameters
+    ----------
+    identities : sequence of Identity
+        Each as its booklet alone tells: none is `DUPLICATE`.
+    layout : Layout
+
+    Returns
+    -------
+    tuple of Identity
+        In the same order.
+    tuple of Flag
+        One of `FlagKind.DUPLICATE_STUDENT` per booklet concerned.
+    """
+    first = next(iter(_number_grids(layout)), (None,))[0]
+    page, group = (first.page, first.group) if first else (0, "")
     claims: dict[str, list[str]] = defaultdict(list)
     sure = (MatchStatus.MATCHED, MatchStatus.NO_ROSTER)
     for one in identities:
@@ -237,9 +253,8 @@ def _claimed_twice(identities: Sequence[Identity], grids: Sequence[Sequence[Fiel
                 f"student number {one.number}: {', '.join(others)} and this booklet are both marked as {whose}'s."
                 " Look at the names on them and say whose each is."
             )
-            first = grids[0][0]
-            flags.append(Flag(FlagKind.DUPLICATE_STUDENT, detail, one.booklet, first.page, field=first.group))
-    return checked, flags
+            flags.append(Flag(FlagKind.DUPLICATE_STUDENT, detail, one.booklet, page, field=group))
+    return tuple(checked), tuple(flags)
 
 
 def _without_grid(answers: Iterable[str], layout: Layout) -> tuple[tuple[Identity, ...], tuple[Flag, ...]]:

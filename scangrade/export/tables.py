@@ -80,11 +80,15 @@ def flags_table(flags: Sequence[Flag]) -> Table:
 
 
 def pages_table(pages: Sequence[ScannedPage], booklets: Sequence[Booklet]) -> Table:
-    """One row per page that went in, in scan order; a file that was set aside as a whole is one row with `scan_page` 0."""
+    """One row per page that went in, in scan order; a file that was set aside as a whole is one row with `scan_page` 0.
+
+    A page that a person laid under its form counts as read.
+    """
     owner = {page.ref: booklet.id for booklet in booklets for page in (*booklet.pages.values(), *booklet.duplicates)}
+    held = {page.ref: page.result for booklet in booklets for page in (*booklet.pages.values(), *booklet.duplicates)}
     rows = []
     for page in pages:
-        result = page.result
+        result = held.get(page.ref, page.result)
         place = (safe_text(page.ref.scan), str(page.ref.scan_page))
         booklet = safe_text(owner.get(page.ref, ""))
         copy = safe_text(result.copy)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import combinations
+from types import MappingProxyType
 from typing import Final
 
 from scangrade.grades.policies import (
@@ -55,6 +56,14 @@ class PartTotal:
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """Points that people gave to one question."""
+
+    points: tuple[Fraction, ...]  #: one number; several where reviewers disagree
+    said: str  #: who gave them and why, for people
+
+
+@dataclass(frozen=True, slots=True)
 class _Asked:
     """One question of one booklet: its fields and what they hold, None for a field whose page did not come in."""
 
@@ -84,6 +93,7 @@ def score(
     *,
     version: str | None,
     doubtful: frozenset[int] = frozenset(),
+    given: Mapping[str, Given] = MappingProxyType({}),
     limits: ScoreLimits = SCORE,
 ) -> tuple[Scorecard, tuple[Flag, ...]]:
     """Score one booklet.
@@ -100,6 +110,8 @@ def score(
         The booklet's version; "" where the exam has none; None if it is not known: then what every version would give counts.
     doubtful : frozenset of int
         Pages of which it is open which image counts (`doubtful_pages`); 0 stands for all. Their questions can be worth anything.
+    given : mapping of question id to Given
+        Points that people gave by hand: they stand, whatever the marks say.
     limits : ScoreLimits
 
     Returns
@@ -128,7 +140,8 @@ def score(
     for question in rubric.questions:
         own = tuple(fields.get(question.id, ()))
         asked = _Asked(booklet, question, own, tuple(by_field.get(one.id) for one in own), versions)
-        worth = _in_doubt(asked, _worth(asked, limits), doubtful)
+        by_hand = given.get(question.id)
+        worth = _by_hand(asked, by_hand) if by_hand else _in_doubt(asked, _worth(asked, limits), doubtful)
         flags += worth.flags
         if worth.waits_for and worth.low != worth.high:
             waiting[worth.waits_for].append(question.id)
@@ -160,6 +173,17 @@ def doubtful_pages(flags: Iterable[Flag]) -> Mapping[str, frozenset[int]]:
         if flag.booklet and flag.can_change_points and flag.kind in (FlagKind.DUPLICATE_PAGE, FlagKind.PAGE_ORDER):
             pages[flag.booklet].add(flag.page)
     return {booklet: frozenset(numbers) for booklet, numbers in pages.items()}
+
+
+def _by_hand(asked: _Asked, given: Given) -> _Worth:
+    low, high = min(given.points), max(given.points)
+    flags = []
+    if low != high:
+        detail = f"question {asked.question.id}: reviewers disagree on its points: {given.said}."
+        page = asked.fields[0].page if asked.fields else 0
+        field = asked.fields[0].id if asked.fields else asked.question.id
+        flags.append(Flag(FlagKind.DISAGREEMENT, detail, asked.booklet, page, field=field))
+    return _Worth(low, high, f"by hand: {given.said}", tuple(flags))
 
 
 def _worth(asked: _Asked, limits: ScoreLimits) -> _Worth:

@@ -71,7 +71,7 @@ def read_page(image: PageImage, form: FormReader, *, expected_page: int) -> Page
     PageRead or PageSetAside
     """
     layout = form.layout
-    gray, factor = _reduced(image.pixels, layout.pages[0], PAGE)
+    gray, factor = reduced(image.pixels, layout.pages[0], PAGE)
     dpi = None if image.dpi is None else image.dpi * factor
     scale = max(gray.shape) / max(layout.pages[0].width_mm, layout.pages[0].height_mm)
     ink = page_ink(gray, scale, least_contrast=FRAMES.least_contrast)
@@ -92,7 +92,6 @@ def read_page(image: PageImage, form: FormReader, *, expected_page: int) -> Page
         settings=MEASURE,
     )
     # the centre of the first pixel lies half a pixel inside of either image
-    to_stored = np.array([[1 / factor, 0, 0.5 / factor - 0.5], [0, 1 / factor, 0.5 / factor - 0.5], [0, 0, 1]])
     return PageRead(
         image_sha256=image.sha256,
         page=located.page,
@@ -101,7 +100,7 @@ def read_page(image: PageImage, form: FormReader, *, expected_page: int) -> Page
         rotation=located.placement.rotation,
         residual_mm=_residual(located),
         dpi=located.pixels_per_mm / factor * MM_PER_INCH,
-        transform=as_transform(to_stored @ located.placement.matrix),
+        transform=as_transform(to_stored(factor) @ located.placement.matrix),
         readings=readings,
     )
 
@@ -112,13 +111,18 @@ def _residual(located: Located) -> float:
     return of_frames if np.isfinite(of_frames) else located.placement.residual_mm
 
 
-def _reduced(pixels: NDArray[np.uint8], page: LayoutPage, limits: PageLimits) -> tuple[NDArray[np.uint8], float]:
+def reduced(pixels: NDArray[np.uint8], page: LayoutPage, limits: PageLimits) -> tuple[NDArray[np.uint8], float]:
     """The image at no more than the resolution that reading needs, and the factor by which it was reduced."""
     fits = min(max(pixels.shape) / max(page.width_mm, page.height_mm), min(pixels.shape) / min(page.width_mm, page.height_mm))
     factor = min(1.0, limits.most_pixels_per_mm / fits)
     if factor > 0.8:  # hardly smaller: resampling would only blur
         return pixels, 1.0
     return np.asarray(cv2.resize(pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)), factor
+
+
+def to_stored(factor: float) -> NDArray[np.float64]:
+    """Pixels of an image that was reduced by a factor to those of the image as stored; the centre of the first pixel is (0, 0)."""
+    return np.array([[1 / factor, 0, 0.5 / factor - 0.5], [0, 1 / factor, 0.5 / factor - 0.5], [0, 0, 1]])
 
 
 def _is_blank(ink: PageInk) -> bool:

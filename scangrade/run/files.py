@@ -10,6 +10,7 @@ import contextlib
 import csv
 import io
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,9 @@ class Table:
     rows: tuple[tuple[str, ...], ...]  #: each as long as `header`
 
 
+Rows = Sequence[Sequence[str]]
+
+
 def as_csv(table: Table) -> bytes:
     """The bytes of a table's CSV file."""
     out = io.StringIO(newline="")
@@ -32,6 +36,59 @@ def as_csv(table: Table) -> bytes:
     writer.writerow(table.header)
     writer.writerows(table.rows)
     return out.getvalue().encode("utf-8-sig")
+
+
+def with_rows(content: bytes, rows: Mapping[tuple[str, ...], Rows], *, columns: int) -> bytes:
+    """One of our CSV files with the rows of some keys replaced, in their place; those of keys that it lacks come last.
+
+    A file of a million rows is so brought up to date within a second. Cells hold no line ends (`grades.cells`).
+
+    Parameters
+    ----------
+    content : bytes
+        As `as_csv` makes it.
+    rows : mapping of key to rows
+        The key is the cells that a row begins with; no rows take the key's out.
+    columns : int
+        Cells of a key.
+    """
+    left = {_line([*key, ""])[:-2]: held for key, held in rows.items()}
+    starts = frozenset(left)
+    out: list[str] = []
+    lines = content.decode("utf-8-sig").split("\r\n")
+    for line in lines[:1]:
+        out.append(line)
+    for line in lines[1:-1]:
+        start = _start(line, columns)
+        if start not in starts:
+            out.append(line)
+        elif start in left:
+            out += [_line(row)[:-2] for row in left.pop(start)]
+    out += [_line(row)[:-2] for more in left.values() for row in more]
+    return ("\r\n".join(out) + "\r\n").encode("utf-8-sig")
+
+
+def _start(line: str, columns: int) -> str:
+    """The beginning of a line that holds its first cells, with the comma after them."""
+    at = 0
+    for _ in range(columns):
+        if line[at : at + 1] == '"':
+            end = at + 1
+            while True:
+                end = line.index('"', end) + 1
+                if line[end : end + 1] != '"':
+                    break
+                end += 1
+            at = end + 1
+        else:
+            at = line.index(",", at) + 1
+    return line[:at]
+
+
+def _line(cells: Sequence[str]) -> str:
+    out = io.StringIO(newline="")
+    csv.writer(out, lineterminator="\r\n").writerow(cells)
+    return out.getvalue()
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -7,7 +7,8 @@ A kill at any moment leaves a store that is right as far as it goes: scans are r
 chunk are stored in one transaction, and a page is pending until its result is stored. Nothing in the store depends on the
 order in which workers finish; what does depend on order (which of two equal images counts) is settled when pages are loaded.
 
-Not done here: who may use the store at a time (`lock.py`), and what people decided.
+Not done here: who may use the store at a time (`lock.py`), what people decided (`journal.py`), and what is kept of the results so
+that they need not be derived again (`standing.py`).
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ import json
 import math
 import sqlite3
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,6 +100,74 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "ALTER TABLE pages ADD COLUMN pictures BLOB",
         "UPDATE pages SET state = 'pending', outcome = NULL WHERE outcome = 'read'",
     ),
+    (
+        """
+        CREATE TABLE decisions (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            id TEXT NOT NULL UNIQUE,
+            made TEXT NOT NULL,
+            reviewer TEXT NOT NULL CHECK (reviewer <> ''),
+            topic TEXT NOT NULL,
+            image TEXT NOT NULL,
+            item TEXT NOT NULL,
+            value TEXT NOT NULL,
+            "group" TEXT NOT NULL,
+            remark TEXT NOT NULL,
+            settles INTEGER NOT NULL,
+            machine TEXT NOT NULL,
+            probability REAL,
+            booklet TEXT NOT NULL,
+            page INTEGER NOT NULL,
+            scan TEXT NOT NULL,
+            scan_page INTEGER NOT NULL,
+            scangrade TEXT NOT NULL
+        )
+        """,
+        """
+        CREATE TRIGGER decisions_are_kept BEFORE DELETE ON decisions
+        BEGIN SELECT raise(ABORT, 'decisions are never deleted, only taken back by a further one'); END
+        """,
+        """
+        CREATE TRIGGER decisions_stand BEFORE UPDATE ON decisions
+        BEGIN SELECT raise(ABORT, 'decisions are never changed, only taken back by a further one'); END
+        """,
+        """
+        CREATE TABLE pages_by_hand (
+            decision TEXT PRIMARY KEY,
+            outcome TEXT NOT NULL CHECK (outcome = 'read'),
+            reason TEXT,
+            detail TEXT,
+            image_sha256 TEXT NOT NULL,
+            page INTEGER NOT NULL,
+            copy TEXT NOT NULL,
+            page_source TEXT NOT NULL,
+            rotation INTEGER NOT NULL,
+            residual_mm REAL NOT NULL,
+            dpi REAL NOT NULL,
+            transform TEXT NOT NULL,
+            readings BLOB NOT NULL,
+            pictures BLOB NOT NULL
+        )
+        """,
+        """
+        CREATE TABLE standing (
+            position INTEGER PRIMARY KEY,
+            booklet TEXT NOT NULL UNIQUE,
+            machine TEXT NOT NULL,
+            identity TEXT NOT NULL,
+            flags TEXT NOT NULL,
+            unsure TEXT NOT NULL,
+            scorecard TEXT NOT NULL
+        )
+        """,
+        "CREATE INDEX pages_by_image ON pages (image_sha256)",
+    ),
+)
+
+_DONE_PAGES: Final = (
+    "SELECT name, position, scan_page, pages.outcome, pages.reason, pages.detail, image_sha256, page, copy,"
+    " page_source, rotation, residual_mm, dpi, transform, readings, pictures"
+    " FROM pages JOIN scans ON scans.id = pages.scan"
 )
 
 _DISK_TROUBLE: Final = frozenset(
@@ -297,21 +366,68 @@ class Store:
 
         A file that was set aside as a whole is one entry with page number 0.
         """
-        width = len(json.loads(self.facts().get("features", "[]")))
+        width = self._width()
         pages = [
             ScannedPage(PageRef(name, 0, position), PageSetAside(Reason(reason), detail))
             for name, position, reason, detail in self._db.execute(
                 "SELECT name, position, reason, detail FROM scans WHERE outcome IS NOT NULL"
             )
         ]
-        for name, position, number, *row in self._db.execute(
-            "SELECT name, position, scan_page, pages.outcome, pages.reason, pages.detail, image_sha256, page, copy,"
-            " page_source, rotation, residual_mm, dpi, transform, readings, pictures"
-            " FROM pages JOIN scans ON scans.id = pages.scan WHERE state = 'done'"
-        ):
+        for name, position, number, *row in self._db.execute(f"{_DONE_PAGES} WHERE state = 'done'"):
             pages.append(ScannedPage(PageRef(name, number, position), _from_row(row, width)))
         pages.sort(key=lambda page: (page.ref.scan_order, page.ref.scan_page))
         return set_repeats_aside(pages)
+
+    def pages_at(self, refs: Iterable[PageRef]) -> tuple[ScannedPage, ...]:
+        """Single pages as they were read or set aside, without regard to whether an image is repeated; those known, in this order.
+
+        For looking at some pages of a large run: `pages` loads all of them.
+        """
+        width = self._width()
+        query = f"{_DONE_PAGES} WHERE state = 'done' AND name = ? AND scan_page = ?"
+        found = []
+        for ref in refs:
+            for name, position, number, *row in self._db.execute(query, (ref.scan, ref.scan_page)):
+                found.append(ScannedPage(PageRef(name, number, position), _from_row(row, width)))
+        return tuple(found)
+
+    def _width(self) -> int:
+        """How many features were measured in a box."""
+        row = self._db.execute("SELECT value FROM run WHERE key = 'features'").fetchone()
+        return len(json.loads(row[0])) if row else 0
+
+    def state(self) -> str:
+        """Text that changes whenever a scan comes in or a page is read."""
+        counts = "SELECT (SELECT count(*) FROM scans), (SELECT count(*) FROM pages WHERE state = 'done')"
+        return "/".join(str(one) for one in self._db.execute(f"{counts}, count(outcome) FROM scans").fetchone())
+
+    # ----------------------------------------------------------------- what people add
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction for those who keep tables of their own here; durable once the ``with`` block ends."""
+        with self._transaction() as db:
+            yield db
+
+    def query(self, statement: str, values: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
+        """Rows of a table that is kept here."""
+        with self._explained():
+            yield from self._db.execute(statement, values)
+
+    def insert_by_hand(self, db: sqlite3.Connection, decision: str, page: PageRead) -> None:
+        """Store, in a transaction under way, how a page was read that a person laid under its form."""
+        row = _as_row(page)
+        db.execute(f"INSERT INTO pages_by_hand VALUES (?{', ?' * len(row)})", (decision, *row))
+
+    def pages_by_hand(self) -> dict[str, PageRead]:
+        """Pages that a person laid under their form, by the id of that decision."""
+        width = self._width()
+        found = {}
+        for decision, *row in self._db.execute("SELECT * FROM pages_by_hand"):
+            page = _from_row(row, width)
+            assert isinstance(page, PageRead)
+            found[decision] = page
+        return found
 
     def has_results(self) -> bool:
         """Whether any page was read, or set aside, already."""

@@ -1,0 +1,133 @@
+"""What the desk does with decisions: the files follow them, whatever comes in between."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scangrade.errors import OutputError
+from scangrade.grade import grade
+from scangrade.opening import open_run, recorded_definitions
+from scangrade.review import desk as desk_module
+from scangrade.review.desk import Desk, box_name
+from scangrade.review.pictures import Pictures
+from scangrade.run.files import Table, as_csv, with_rows, write_whole
+from scangrade.run.store import Store
+from tests.fake_reader import FakeReader, booklet, write_exam
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    exam = write_exam(tmp_path / "exam")
+    (tmp_path / "room.pdf").write_text(booklet("01", "11", "AC", "B") + booklet("02", "12", "AB", "B"))
+    grade(
+        [tmp_path / "room.pdf"],
+        layout=exam["layout"],
+        rubric=exam["rubric"],
+        roster=exam["roster"],
+        out=tmp_path / "run",
+        workers=0,
+        reader=FakeReader,
+    )
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def store(run: Path) -> Iterator[Store]:
+    with open_run(run, writes=()) as opened:
+        yield opened
+
+
+@pytest.fixture
+def pictures(run: Path) -> Iterator[Pictures]:
+    made = Pictures(run)
+    yield made
+    made.close()
+
+
+def made_desk(run: Path, store: Store, pictures: Pictures) -> Desk:
+    return Desk(run, store, recorded_definitions(store), pictures)
+
+
+def marks(run: Path) -> dict[str, str]:
+    with (run / "marks.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["decided_by"] != "machine"]
+    return {f"{row['booklet']} {row['field']}/{row['box']}": row["verdict"] for row in rows}
+
+
+async def decide(desk: Desk, group: str, booklet_id: str, row: int, value: str) -> None:
+    page = desk.standing.booklet(booklet_id).laid.booklet.pages[2]
+    name = box_name(page.result.image_sha256, 2, row, booklet_id)
+    await desk.decide("Ann", {"group": group, "acts": [{"topic": "mark", "value": value, "on": [name]}]})
+
+
+def test_what_is_decided_while_files_are_written_goes_into_the_next(run: Path, store: Store, pictures: Pictures) -> None:
+    async def session() -> None:
+        desk = made_desk(run, store, pictures)
+        await decide(desk, "group-one", "01", 0, "marked")
+        writing = asyncio.create_task(desk.write())
+        await asyncio.sleep(0)  # it has begun, and waits for its thread
+        await decide(desk, "group-two", "01", 2, "undone")
+        await writing
+        assert desk.behind
+        await desk.write()
+        assert not desk.behind
+
+    asyncio.run(session())
+    assert marks(run) == {"01 r/A": "marked", "01 r/C": "undone"}
+
+
+def test_points_are_in_the_gradebook_with_the_first_writing(run: Path, store: Store, pictures: Pictures) -> None:
+    async def session() -> None:
+        desk = made_desk(run, store, pictures)
+        await desk.decide(
+            "Ann", {"group": "group-one", "acts": [{"topic": "points", "booklet": "02", "item": "q", "value": "2,5"}]}
+        )
+        await desk.write()
+
+    asyncio.run(session())
+    with (run / "gradebook.csv").open(encoding="utf-8-sig", newline="") as file:
+        assert {row["booklet"]: row["q"] for row in csv.DictReader(file)} == {"01": "4", "02": "2.5", "": ""}
+
+
+def test_files_that_cannot_be_written_are_told_and_written_later(
+    run: Path, store: Store, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, content: bytes) -> None:
+        raise OutputError(f"{path}: the disk is full")
+
+    async def session() -> None:
+        desk = made_desk(run, store, pictures)
+        monkeypatch.setattr(desk_module, "write_whole", full)
+        await decide(desk, "group-one", "01", 0, "marked")
+        await desk.write()
+        assert "the disk is full" in desk.trouble and desk.behind
+        monkeypatch.setattr(desk_module, "write_whole", write_whole)
+        await desk.write()
+        assert not desk.trouble and not desk.behind
+
+    asyncio.run(session())
+    assert marks(run) == {"01 r/A": "marked"}
+
+
+def test_files_catch_up_after_a_kill(run: Path, store: Store, pictures: Pictures) -> None:
+    async def session() -> None:
+        await decide(made_desk(run, store, pictures), "group-one", "01", 0, "marked")  # and killed before anything was written
+        again = made_desk(run, store, pictures)
+        assert again.behind
+        await again.write()
+        assert not made_desk(run, store, pictures).behind
+
+    asyncio.run(session())
+    assert marks(run) == {"01 r/A": "marked"}
+
+
+def test_rows_of_a_file_are_replaced_in_their_place() -> None:
+    table = Table("t.csv", ("booklet", "x"), (("1", "a"), ("1", "b"), ('2,"', "c"), ("3", "d")))
+    new = with_rows(as_csv(table), {('2,"',): [('2,"', "new")], ("1",): [], ("4",): [("4", "last")]}, columns=1)
+    assert new == as_csv(Table("t.csv", ("booklet", "x"), (('2,"', "new"), ("3", "d"), ("4", "last"))))
+    assert with_rows(as_csv(table), {}, columns=1) == as_csv(table)
