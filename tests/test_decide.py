@@ -111,6 +111,14 @@ def test_a_question_with_every_box_filled_is_doubted_as_a_whole() -> None:
     assert found["1"].doubt == ""
 
 
+def test_a_question_with_every_box_undone_is_doubted_even_if_one_is_not_quite_filled() -> None:
+    layout = a_layout(Convention.CROSS)
+    marks = {"2/A": Style.FULL, "2/B": Style.FULL, "2/C": Style.FULL, "2/D": Style.PARTIAL}
+    found = answers(layout, a_page(layout, {**marks, "3/A": Style.FULL}))
+    assert "every box" in found["2"].doubt
+    assert not found["3"].doubt
+
+
 def _word(layout: Layout, beside: str) -> Mark:
     box = next(box for box in layout.boxes(1) if box.key == beside)
     line = Rect(box.x_mm + 6, box.y_mm - 1.5, box.x_mm + 15, box.y_mm + 1.5)

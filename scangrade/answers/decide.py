@@ -145,7 +145,7 @@ def _doubt(own: Sequence[Judged], convention: Convention, beside: int, settings:
     perhaps = [one for one in own if one.verdict is Verdict.UNSURE and one.sight is not Sight.EMPTY]
     if corrected_so and len(marked) > 1 and len(marked) + len(perhaps) == len(own):
         return "every box is marked: look for an arrow or a word that says which one is meant"
-    if len(undone) == len(own):
+    if undone and not marked and len(undone) + len(perhaps) == len(own):
         return "every box is undone: look for a sign that says which one is meant after all"
     if convention in _REMARKS and beside >= settings.beside_cells:
         if undone:
