@@ -323,6 +323,8 @@ const Field = {
     for (const button of $$(".acts button")) button.addEventListener("click", (event) => { event.stopPropagation(); this.focus(this.rows.indexOf(button.closest("tr"))); this.one(button.dataset.verdict); });
     for (const box of $$("svg .box.own")) box.addEventListener("click", () => this.focus(this.rows.findIndex((row) => row.dataset.name === box.dataset.name)));
     $("#sheet image").addEventListener("error", () => { $("#no-picture").hidden = false; });
+    // only now, so that a picture that fails at once does not fail unheard
+    for (const image of $$("image[data-href]")) image.setAttribute("href", image.dataset.href);
     const form = $("#points-form");
     if (form) form.addEventListener("submit", (event) => { event.preventDefault(); this.points(form); });
     const open = this.rows.findIndex((row) => "open" in row.dataset);
