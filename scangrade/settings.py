@@ -630,6 +630,10 @@ class DecideSettings:
     most_for_print_map: int = 24
     """Booklets from which what is printed on a page is learned, and how many are looked at."""
 
+    print_quantile: float = 0.4
+    """Of a square millimetre's darkness over booklets, what the form itself has there: print is on all of them, writing at one place on
+    few."""
+
     print_cell: float = 0.2
     written_cell: float = 0.4
     """Darkness of a square millimetre that is print, on most booklets; and of one that is written on, on this one: a thin pencil."""

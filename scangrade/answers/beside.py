@@ -47,7 +47,8 @@ def learn_print_map(sheets: Sequence[Sheet], layout: Layout, *, settings: Decide
         if len(found) >= settings.least_for_print_map:
             step = max(1, len(found) // settings.most_for_print_map)
             some = np.stack(found[::step])
-            usual = np.partition(some, int(0.4 * (len(some) - 1)), axis=0)[int(0.4 * (len(some) - 1))]
+            rank = int(settings.print_quantile * (len(some) - 1))
+            usual = np.partition(some, rank, axis=0)[rank]
         elif page in blanks:
             usual = blanks[page]
         else:

@@ -21,6 +21,8 @@ from scangrade.settings import EmptyBoxSettings
 T = TypeVar("T")
 Pictures = NDArray[np.uint8]
 
+_THIN_LINE = 0.8  # darkness, of the page's black, that scanners leave of a thin black line
+
 #: The inside of a box' frame in its patch, a pixel more on each side for the frame's blur.
 INSIDE = slice(PATCH_SIDE // 4, PATCH_SIDE - PATCH_SIDE // 4)
 
@@ -197,7 +199,7 @@ def _frame(box: Box) -> Pictures:
     beyond = (np.hypot(x_mm / a, y_mm / b) - 1) * min(a, b) if round_ else np.maximum(x_mm - a, y_mm - b)
     line = (beyond >= 0) & (beyond <= box.frame_mm)
     cells = line.reshape(side, finer, side, finer).mean(axis=(1, 3))
-    return np.asarray(np.rint(cells * 0.8 * 255), dtype=np.uint8)
+    return np.asarray(np.rint(cells * _THIN_LINE * 255), dtype=np.uint8)
 
 
 def _inner_ink(patch: Pictures) -> float:
