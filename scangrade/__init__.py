@@ -4,6 +4,7 @@ What the commands do can be called from Python; each is imported when it is firs
 
 - `grade_scans`: scans, layout, rubric and roster in, a run folder with a gradebook out
 - `check_definitions`: every fault of layout, rubric and roster
+- `regrade_run`, `compare_rubrics`: a run scored again with another rubric, or with two side by side
 - `preview_layout`: pictures of a layout's boxes over its form or over a scan
 - `draw_audit`, `read_audit`: boxes for a person to check, and how many of a run's can be wrong at most
 - `make_demo`: sample scans with their layout, rubric and roster
@@ -20,18 +21,32 @@ if TYPE_CHECKING:
     from scangrade.authoring.samples import make_demo
     from scangrade.check import check as check_definitions
     from scangrade.grade import grade as grade_scans
+    from scangrade.regrade import compare_rubrics
+    from scangrade.regrade import regrade as regrade_run
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "check_definitions", "draw_audit", "grade_scans", "make_demo", "preview_layout", "read_audit"]
+__all__ = [
+    "__version__",
+    "check_definitions",
+    "compare_rubrics",
+    "draw_audit",
+    "grade_scans",
+    "make_demo",
+    "preview_layout",
+    "read_audit",
+    "regrade_run",
+]
 
 #: Importing them all takes a second, which `scangrade --help` should not. A function with its module's name would be hidden by it.
 _HOMES = {
     "check_definitions": ("scangrade.check", "check"),
+    "compare_rubrics": ("scangrade.regrade", "compare_rubrics"),
     "draw_audit": ("scangrade.audit", "draw_audit"),
     "grade_scans": ("scangrade.grade", "grade"),
     "make_demo": ("scangrade.authoring.samples", "make_demo"),
     "preview_layout": ("scangrade.authoring.preview", "preview"),
     "read_audit": ("scangrade.audit", "read_audit"),
+    "regrade_run": ("scangrade.regrade", "regrade"),
 }
 
 

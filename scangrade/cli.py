@@ -22,8 +22,11 @@ from scangrade.errors import DefinitionError, ExitCode, Issue, OutputError, Scan
 from scangrade.settings import AUDIT
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from scangrade.audit import Audited, Drawn
     from scangrade.grade import RunSummary
+    from scangrade.regrade import Compared, Regraded
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -236,6 +239,40 @@ def review(run: Path, port: int | None, host: str, password_file: Path | None, n
     return ExitCode.DECIDED
 
 
+@main.command()
+@click.argument("run", type=_PATH)
+@click.option(
+    "--rubric", "-r", type=_PATH, help="Keys and points that hold from now on [default: the run's file as it is now]."
+)
+@click.option("--compare", type=_PATH, metavar="RUBRIC", help="Score with this one beside it, and change nothing.")
+@click.option("--table", type=_PATH, metavar="FILE.csv", help="With --compare: write the table there instead of printing it.")
+@click.option("--picture", type=_PATH, metavar="FILE.svg", help="With --compare: draw it as well.")
+@_verbose
+def regrade(run: Path, rubric: Path | None, compare: Path | None, table: Path | None, picture: Path | None) -> ExitCode:
+    """Score again from the stored readings, with a corrected rubric or another one.
+
+    Takes seconds, reads no page, keeps every decision, and prints who changes and by how much (CSV). With --compare the run stays
+    as it is, and a row per booklet is printed with its points under both rubrics.
+    """
+    from scangrade.regrade import compare_rubrics  # noqa: PLC0415 - see the module's docstring
+    from scangrade.regrade import regrade as score_again  # noqa: PLC0415
+    from scangrade.run.files import csv_text  # noqa: PLC0415
+
+    if compare is None:
+        if table is not None or picture is not None:
+            raise click.UsageError("--table and --picture show two rubrics side by side; name the other one with --compare.")
+        done = score_again(run, rubric=rubric)
+        if done.changes:
+            click.echo(csv_text(done.table), nl=False)
+        _say(_regraded(done))
+        return done.exit_code
+    held = compare_rubrics(run, compare, first=rubric, table=table, picture=picture)
+    if table is None:
+        click.echo(csv_text(held.table), nl=False)
+    _say(_compared(held))
+    return held.exit_code
+
+
 @main.group()
 def layout() -> None:
     """See a layout, and what a layout file may hold."""
@@ -336,6 +373,58 @@ def _next(summary: RunSummary) -> str:
         if summary.flags
         else f"Next: open {summary.run / 'gradebook.csv'}"
     )
+
+
+def _regraded(done: Regraded) -> str:
+    """Who changes, in one block."""
+    differences = [one.difference for one in done.changes if one.difference is not None]
+    up, down = sum(one > 0 for one in differences), sum(one < 0 for one in differences)
+    rest = len(done.changes) - up - down
+    lines = [
+        *(_as_line(issue) for issue in done.warnings),
+        *(f"note: {note}" for note in done.notes),
+        "",
+        f"Rubric    {done.rubric}",
+        f"Booklets  {done.booklets}: {len(done.changes) or 'none'} of them change"
+        + (f", {up} up, {down} down, {rest} in single questions or in what they can become" if done.changes else ""),
+        *([f"Largest   {_signed(max(differences, key=abs))} points"] if differences else []),
+        f"Decisions {done.decisions} of people, all kept",
+        f"Flags     {done.flags} for a person to look at",
+        *(f"{'Files' if index == 0 else '':10}{path}" for index, path in enumerate(done.files)),
+    ]
+    return "\n".join(lines)
+
+
+def _signed(points: Fraction) -> str:
+    from scangrade.grades.rounding import exact  # noqa: PLC0415
+
+    return f"{'+' if points > 0 else ''}{exact(points)}"
+
+
+def _compared(held: Compared) -> str:
+    """Two rubrics side by side, in one block."""
+    comparison = held.comparison
+    known = [one.difference for one in comparison.booklets if one.difference is not None]
+    up, down = sum(one > 0 for one in known), sum(one < 0 for one in known)
+    open_ones = len(comparison.booklets) - len(known)
+    lines = [
+        *(_as_line(issue) for issue in held.warnings),
+        "",
+        f"First     {held.first}",
+        f"Second    {held.second}",
+        f"Booklets  {len(comparison.booklets)}: {down} earn less with the second, {up} more, {len(known) - up - down} the same"
+        + (f", {open_ones} not certain" if open_ones else ""),
+        f"Compared  {_count(len(comparison.questions), 'question')}"
+        + (
+            f"; without {', '.join(comparison.left_out)}, whose points are certain in no booklet"
+            if comparison.left_out
+            else ""
+        ),
+    ]
+    if known:
+        lines.append(f"On average {float(sum(known) / len(known)):+.2f} points with the second")
+    lines += [f"{'Files' if index == 0 else '':10}{path}" for index, path in enumerate(held.files)]
+    return "\n".join([*lines, "", "Nothing in the run was changed."])
 
 
 def _drawn(made: Drawn, run: Path) -> str:

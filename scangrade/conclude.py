@@ -82,7 +82,18 @@ class Laid:
     questions: Mapping[str, Given]  #: points given by hand
 
 
-#: Finds a page image by its `page_key`.
+@dataclass(frozen=True, slots=True)
+class Graded:
+    """All booklets with people's decisions laid over them, and scored."""
+
+    laid: tuple[Laid, ...]
+    identities: tuple[Identity, ...]
+    cards: tuple[Scorecard, ...]
+    own_flags: Mapping[str, tuple[Flag, ...]]  #: by booklet, without those of other booklets' claims
+    flags: tuple[Flag, ...]  #: all
+
+
+#: Finds a page image by its `page_key`, with what was measured on it.
 FindPage = Callable[[str], ScannedPage | None]
 
 
@@ -126,6 +137,37 @@ def added_pages(decisions: Decisions, by_hand: Mapping[str, PageRead], find: Fin
         if isinstance(result, PageRead) and result.page == place[0]:
             added[place[1]].append(ScannedPage(page.ref, result))
     return {booklet: tuple(sorted(held, key=_in_order)) for booklet, held in added.items()}
+
+
+def grade_booklets(
+    machine: Machine, definitions: Definitions, decisions: Decisions, by_hand: Mapping[str, PageRead], find: FindPage
+) -> Graded:
+    """Lay people's decisions over all booklets, hold those against each other that claim one student, and score them.
+
+    Parameters
+    ----------
+    machine : Machine
+    definitions : Definitions
+    decisions : Decisions
+    by_hand : mapping of decision id to PageRead
+        Pages that people laid under their form, read.
+    find : callable
+    """
+    added = added_pages(decisions, by_hand, find)
+    known = {read.booklet.id for read in machine.booklets}
+    reads = [*machine.booklets, *(made_by_hand(one, definitions) for one in sorted(added.keys() - known))]
+    neighbours = [read.booklet for read in machine.booklets[: settings.REVIEW.neighbours]]
+    laid = [lay_decisions(one, added.get(one.booklet.id, ()), definitions, decisions, neighbours=neighbours) for one in reads]
+    identities, claim_flags = claims([one.identity for one in laid], definitions)
+    flags = [*open_general(machine.flags, machine.asides, decisions), *claim_flags]
+    cards, own = [], {}
+    for one, identity in zip(laid, identities, strict=True):
+        card, own_flags = score_booklet(one, identity, definitions, decisions)
+        cards.append(card)
+        own[one.booklet.id] = own_flags
+        flags += own_flags
+    located = with_refs(flags, [one.booklet for one in laid])
+    return Graded(tuple(laid), identities, tuple(cards), own, tuple(located))
 
 
 def _in_order(page: ScannedPage) -> tuple[int, int]:

@@ -16,21 +16,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from scangrade import settings
-from scangrade.answers.collate import with_refs
 from scangrade.answers.decisions import fold
 from scangrade.check import Definitions, load_definitions
-from scangrade.conclude import (
-    Laid,
-    Machine,
-    added_pages,
-    claims,
-    lay_decisions,
-    made_by_hand,
-    open_general,
-    read_by_machine,
-    score_booklet,
-)
+from scangrade.conclude import FindPage, Laid, Machine, grade_booklets, read_by_machine
 from scangrade.errors import ExitCode, Issue
 from scangrade.export.tables import FLAGS, GRADEBOOK, MARKS, PAGES, flags_table, gradebook_table, marks_table, pages_table
 from scangrade.grades.gradebook import gradebook
@@ -39,6 +27,7 @@ from scangrade.model import (
     Answer,
     Booklet,
     Decisions,
+    Entry,
     Flag,
     FlagKind,
     Identity,
@@ -56,7 +45,7 @@ from scangrade.run.files import as_csv, write_whole
 from scangrade.run.intake import find_scans
 from scangrade.run.journal import Journal
 from scangrade.run.store import Store
-from scangrade.standing import keep
+from scangrade.standing import keep, kept_machine
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -168,10 +157,18 @@ def grade(
 
 
 def grade_again(store: Store, definitions: Definitions) -> Results:
-    """Derive a run's results from what its store holds, and keep them there for a review to begin with."""
+    """Derive a run's results from what its store holds, and keep them there for a review to begin with.
+
+    Boxes are decided anew only where pages, form, thresholds or program changed since the last time: another rubric costs the scoring.
+    """
     entries = Journal(store).entries()
-    results = derive(store.pages(), definitions, fold(entries), store.pages_by_hand())
-    _account(results.pages, store.page_count())
+    results = results_of(store, definitions, entries)
+    keep_results(store, definitions, results, entries)
+    return results
+
+
+def keep_results(store: Store, definitions: Definitions, results: Results, entries: Sequence[Entry]) -> None:
+    """Keep results for a review to begin with, and for scoring again; the definitions must be on record."""
     made = results.derived
     keep(
         store,
@@ -183,6 +180,33 @@ def grade_again(store: Store, definitions: Definitions) -> Results:
         made.flags,
         entries[-1].seq if entries else 0,
     )
+
+
+def results_of(store: Store, definitions: Definitions, entries: Sequence[Entry]) -> Results:
+    """Derive a run's results from what its store holds and from decisions, by the shortest way, and change nothing.
+
+    Parameters
+    ----------
+    store : Store
+    definitions : Definitions
+        Of this run; the rubric may be another one than is on record.
+    entries : sequence of Entry
+        Decisions of its journal.
+    """
+    decisions, by_hand = fold(entries), store.pages_by_hand()
+    pages = store.pages(readings=False)
+    machine = kept_machine(store, definitions.layout, pages, decisions)
+    if machine is None:
+        pages = store.pages()
+        results = derive(pages, definitions, decisions, by_hand)
+    else:
+        by_key = {page_key(page): page.ref for page in reversed(pages)} if decisions.rulings else {}
+
+        def find(image: str) -> ScannedPage | None:
+            return next(iter(store.pages_at([by_key[image]])), None) if image in by_key else None
+
+        results = _results(pages, machine, definitions, decisions, by_hand, find)
+    _account(results.pages, store.page_count())
     return results
 
 
@@ -205,31 +229,29 @@ def derive(
     """
     machine = read_by_machine(pages, definitions)
     by_key = {page_key(page): page for page in reversed(pages)} if decisions.rulings else {}
-    added = added_pages(decisions, by_hand, by_key.get)
-    known = {read.booklet.id for read in machine.booklets}
-    reads = [*machine.booklets, *(made_by_hand(one, definitions) for one in sorted(added.keys() - known))]
-    neighbours = [read.booklet for read in machine.booklets[: settings.REVIEW.neighbours]]
-    laid = [lay_decisions(one, added.get(one.booklet.id, ()), definitions, decisions, neighbours=neighbours) for one in reads]
-    identities, claim_flags = claims([one.identity for one in laid], definitions)
-    flags = [*open_general(machine.flags, machine.asides, decisions), *claim_flags]
-    cards, own = [], {}
-    for one, identity in zip(laid, identities, strict=True):
-        card, own_flags = score_booklet(one, identity, definitions, decisions)
-        cards.append(card)
-        own[one.booklet.id] = own_flags
-        flags += own_flags
-    table, issues = gradebook(cards, identities, definitions.rubric, definitions.roster)
-    booklets = tuple(one.booklet for one in laid)
+    return _results(pages, machine, definitions, decisions, by_hand, by_key.get)
+
+
+def _results(
+    pages: Sequence[ScannedPage],
+    machine: Machine,
+    definitions: Definitions,
+    decisions: Decisions,
+    by_hand: Mapping[str, PageRead],
+    find: FindPage,
+) -> Results:
+    graded = grade_booklets(machine, definitions, decisions, by_hand, find)
+    table, issues = gradebook(graded.cards, graded.identities, definitions.rubric, definitions.roster)
     return Results(
         tuple(pages),
-        booklets,
-        {one.booklet.id: one.answers for one in laid},
-        identities,
-        tuple(cards),
+        tuple(one.booklet for one in graded.laid),
+        {one.booklet.id: one.answers for one in graded.laid},
+        graded.identities,
+        graded.cards,
         table,
-        tuple(with_refs(flags, booklets)),
+        graded.flags,
         issues,
-        Derived(machine, tuple(laid), own),
+        Derived(machine, graded.laid, graded.own_flags),
     )
 
 

@@ -74,15 +74,41 @@ def record_definitions(store: Store, definitions: Definitions) -> tuple[str, ...
     return _changes(before, now) if before else ()
 
 
-def recorded_definitions(store: Store) -> Definitions:
+@contextmanager
+def open_graded_run(folder: Path) -> Iterator[Store]:
+    """Hold the folder of a run that was graded, and open its store; nothing is made.
+
+    Raises
+    ------
+    UsageError
+        If it is no run, or another process works on it.
+    OutputError
+        If the run folder cannot be written.
+    """
+    if not (folder / STORE_NAME).is_file():
+        raise UsageError(
+            f"{folder}: no run of scangrade is in there. Give the folder that `scangrade grade` wrote with `--out`."
+        )
+    with open_run(folder, writes=()) as store:
+        yield store
+
+
+def recorded_definitions(store: Store, rubric: Path | None = None) -> Definitions:
     """The definitions that a run was graded with, as they are on record, wherever their files are now.
 
     The blank form is part of them only where the layout's file still lies where it was.
+
+    Parameters
+    ----------
+    store : Store
+    rubric : Path, optional
+        Another rubric in the place of the one on record.
 
     Raises
     ------
     UsageError
         If nothing was graded in this run, it was read by a scangrade that measures otherwise, or the definitions do not hold any more.
+        Faults of the rubric are told with its path as it was given.
     """
     facts, run = store.facts(), store.path.parent
     if "layout.text" not in facts or not store.has_results():
@@ -96,15 +122,30 @@ def recorded_definitions(store: Store) -> Definitions:
         paths = {
             name: _as_it_was(name, facts, Path(folder)) for name in ("layout", "rubric", "roster") if f"{name}.text" in facts
         }
+        sources = {name: Source(Path(facts[f"{name}.path"]), facts[f"{name}.text"], facts[f"{name}.sha256"]) for name in paths}
+        if rubric is not None:
+            paths["rubric"] = rubric
         loaded = load_definitions(paths["layout"], paths["rubric"], paths.get("roster"))
+    if rubric is not None:
+        sources["rubric"] = loaded.rubric_source
     store.record({"scangrade": __version__, "thresholds": json.dumps(_thresholds(), sort_keys=True)})
-    sources = {name: Source(Path(facts[f"{name}.path"]), facts[f"{name}.text"], facts[f"{name}.sha256"]) for name in paths}
     return replace(
         loaded,
         layout_source=sources["layout"],
         rubric_source=sources["rubric"],
         roster_source=sources.get("roster"),
     )
+
+
+def recorded_rubric(store: Store) -> Source:
+    """The rubric that is on record."""
+    facts = store.facts()
+    return Source(Path(facts["rubric.path"]), facts["rubric.text"], facts["rubric.sha256"])
+
+
+def record_rubric(store: Store, rubric: Source) -> None:
+    """Put on record that another rubric holds for this run from now on."""
+    store.record({"rubric.path": str(rubric.path), "rubric.sha256": rubric.sha256, "rubric.text": rubric.text})
 
 
 def _as_it_was(name: str, facts: Mapping[str, str], folder: Path) -> Path:

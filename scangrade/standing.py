@@ -12,7 +12,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from pydantic import TypeAdapter
 
@@ -35,6 +35,7 @@ from scangrade.model import (
     Answer,
     Booklet,
     BoxVerdict,
+    Decisions,
     Entry,
     Flag,
     FlagKind,
@@ -99,6 +100,16 @@ class Concluded:
 def fingerprint(store: Store) -> str:
     """A print of all that results follow from, but for decisions."""
     facts = {key: value for key, value in store.facts().items() if not key.startswith("standing.")}
+    return _print(store, facts)
+
+
+def machine_print(store: Store) -> str:
+    """A print of all that the machine's reading of the pages follows from: neither decisions nor the rubric have a part in it."""
+    facts = {key: value for key, value in store.facts().items() if not key.startswith(("standing.", "rubric."))}
+    return _print(store, facts)
+
+
+def _print(store: Store, facts: Mapping[str, str]) -> str:
     told = json.dumps([_FORMAT, store.state(), facts], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()
 
@@ -137,7 +148,82 @@ def keep(
     general = json.dumps(
         {"flags": _FLAGS.dump_json(machine.flags).decode(), "asides": _ASIDES.dump_json(tuple(asides)).decode()}
     )
-    Kept(store).replace(fingerprint(store), seq, general, rows)
+    Kept(store).replace(fingerprint(store), machine_print(store), seq, general, rows)
+
+
+def kept_machine(store: Store, layout: Layout, pages: Sequence[ScannedPage], decisions: Decisions) -> Machine | None:
+    """What the machine made of the pages the last time, if that still holds.
+
+    Parameters
+    ----------
+    store : Store
+    layout : Layout
+    pages : sequence of ScannedPage
+        All of them; what was measured is not needed.
+    decisions : Decisions
+        Booklets whose pages people moved come with what was measured, since their boxes are decided anew, and so do some others that
+        these are held against (`settings.REVIEW.neighbours`).
+
+    Returns
+    -------
+    Machine, or None where it must be derived again.
+    """
+    kept = Kept(store)
+    if not kept.machine_holds(machine_print(store)):
+        return None
+    moved = {image for topic, image, _ in decisions.rulings if topic is Topic.PAGE}
+    placed = [assigned_booklet(one) for (topic, _, _), one in decisions.rulings.items() if topic is Topic.PAGE]
+    targets = {place[1] for place in placed if place is not None}
+    by_ref = {page.ref: page for page in pages}
+    reads = []
+    for number, (booklet, text) in enumerate(kept.machines()):
+        held = json.loads(text)
+        found = [by_ref[PageRef(*one)] for one in (*held["pages"], *held["duplicates"])]
+        whole = booklet in targets or not moved.isdisjoint(page_key(page) for page in found)
+        if whole or (moved and number < settings.REVIEW.neighbours):
+            found = list(store.pages_at([page.ref for page in found]))
+        reads.append(_read_back(booklet, held, found, layout))
+    general = json.loads(kept.general())
+    asides = _ASIDES.validate_json(general["asides"])
+    return Machine(
+        tuple(reads),
+        _FLAGS.validate_json(general["flags"]),
+        tuple(ScannedPage(ref, result) for ref, result in asides),
+    )
+
+
+def kept_scorecards(store: Store) -> tuple[Scorecard, ...]:
+    """The scorecards that were kept the last time, whatever they followed from; empty where none are."""
+    kept = Kept(store)
+    return _CARDS.validate_json(f"[{','.join(kept.scorecards())}]") if kept.is_there() else ()
+
+
+def _read_back(booklet: str, held: Mapping[str, Any], pages: Sequence[ScannedPage], layout: Layout) -> Read:
+    """What `_read_text` wrote, with the pages that it names."""
+    count = len(held["pages"])
+    boxes = {one.id: one.boxes for one in layout.fields}
+    return Read(
+        Booklet(
+            booklet,
+            {page.result.page: page for page in pages[:count]},
+            tuple(pages[count:]),
+            tuple(held["missing"]),
+        ),
+        tuple(
+            Answer(
+                field,
+                tuple(
+                    BoxVerdict(field, box.value, _VERDICTS[letter], probability)
+                    for box, letter, probability in zip(boxes[field], letters, probabilities, strict=True)
+                ),
+                doubt,
+            )
+            for field, doubt, letters, probabilities in held["answers"]
+        ),
+        _FLAGS.validate_json(held["flags"]),
+        _IDENTITY.validate_json(held["identity"]),
+        _FLAGS.validate_json(held["identity_flags"]),
+    )
 
 
 def _kept(
@@ -441,28 +527,4 @@ class Standing:
             return made_by_hand(booklet, self.definitions)
         held = json.loads(text)
         refs = [PageRef(*one) for one in (*held["pages"], *held["duplicates"])]
-        pages = self._store.pages_at(refs)
-        count = len(held["pages"])
-        boxes = {one.id: one.boxes for one in self.definitions.layout.fields}
-        return Read(
-            Booklet(
-                booklet,
-                {page.result.page: page for page in pages[:count]},
-                pages[count:],
-                tuple(held["missing"]),
-            ),
-            tuple(
-                Answer(
-                    field,
-                    tuple(
-                        BoxVerdict(field, box.value, _VERDICTS[letter], probability)
-                        for box, letter, probability in zip(boxes[field], letters, probabilities, strict=True)
-                    ),
-                    doubt,
-                )
-                for field, doubt, letters, probabilities in held["answers"]
-            ),
-            _FLAGS.validate_json(held["flags"]),
-            _IDENTITY.validate_json(held["identity"]),
-            _FLAGS.validate_json(held["identity_flags"]),
-        )
+        return _read_back(booklet, held, self._store.pages_at(refs), self.definitions.layout)

@@ -31,11 +31,20 @@ Rows = Sequence[Sequence[str]]
 
 def as_csv(table: Table) -> bytes:
     """The bytes of a table's CSV file."""
+    return _written(table, "\r\n").encode("utf-8-sig")
+
+
+def csv_text(table: Table) -> str:
+    """A table as CSV for the standard output: without the byte order mark, and with the line ends of programs."""
+    return _written(table, "\n")
+
+
+def _written(table: Table, line_end: str) -> str:
     out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator="\r\n")
+    writer = csv.writer(out, lineterminator=line_end)
     writer.writerow(table.header)
     writer.writerows(table.rows)
-    return out.getvalue().encode("utf-8-sig")
+    return out.getvalue()
 
 
 def with_rows(content: bytes, rows: Mapping[tuple[str, ...], Rows], *, columns: int) -> bytes:

@@ -13,6 +13,7 @@ from typing import Final
 from scangrade.run.store import Store
 
 _PRINT: Final = "standing.print"
+_MACHINE: Final = "standing.machine"
 _SEQ: Final = "standing.seq"
 _GENERAL: Final = "standing.general"
 
@@ -39,6 +40,14 @@ class Kept:
         """Whether results are kept that were derived from what the print tells."""
         return self._store.facts().get(_PRINT) == fingerprint
 
+    def machine_holds(self, machine_print: str) -> bool:
+        """Whether what the machine makes of the pages is kept as it was derived from what the print tells."""
+        return self._store.facts().get(_MACHINE) == machine_print
+
+    def is_there(self) -> bool:
+        """Whether results are kept at all, whatever they were derived from."""
+        return _SEQ in self._store.facts()
+
     def seq(self) -> int:
         """The last decision that went into the kept results."""
         return int(self._store.facts()[_SEQ])
@@ -47,7 +56,7 @@ class Kept:
         """What is kept of the run as a whole."""
         return self._store.facts()[_GENERAL]
 
-    def replace(self, fingerprint: str, seq: int, general: str, booklets: Sequence[KeptBooklet]) -> None:
+    def replace(self, fingerprint: str, machine_print: str, seq: int, general: str, booklets: Sequence[KeptBooklet]) -> None:
         """Keep new results in the place of all others."""
         with self._store.writing() as db:
             db.execute("DELETE FROM standing")
@@ -56,7 +65,7 @@ class Kept:
                 for place, one in enumerate(booklets)
             ]
             db.executemany("INSERT INTO standing VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-            facts = [(_PRINT, fingerprint), (_SEQ, str(seq)), (_GENERAL, general)]
+            facts = [(_PRINT, fingerprint), (_MACHINE, machine_print), (_SEQ, str(seq)), (_GENERAL, general)]
             db.executemany("INSERT INTO run VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", facts)
 
     def update(self, seq: int, booklets: Sequence[KeptBooklet], gone: Sequence[str] = ()) -> None:
@@ -81,6 +90,15 @@ class Kept:
     def scorecards(self) -> list[str]:
         """All scorecards, in the order of booklets."""
         return [text for (text,) in self._store.query("SELECT scorecard FROM standing ORDER BY position")]
+
+    def machines(self) -> list[tuple[str, str]]:
+        """What the machine makes of each of its booklets, in order."""
+        return [
+            (booklet, text)
+            for booklet, text in self._store.query(
+                "SELECT booklet, machine FROM standing WHERE machine <> '' ORDER BY position"
+            )
+        ]
 
     def machine(self, booklet: str) -> str | None:
         """What the machine makes of one booklet; None where it is none of the machine's."""

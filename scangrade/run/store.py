@@ -361,19 +361,25 @@ class Store:
             if done.rowcount != len(rows):
                 raise AssertionError(f"{len(rows)} results for {done.rowcount} pending pages of scan {scan}")
 
-    def pages(self) -> tuple[ScannedPage, ...]:
+    def pages(self, *, readings: bool = True) -> tuple[ScannedPage, ...]:
         """Every page that was read or set aside, in the order of scans and their pages, repeated images set aside.
 
         A file that was set aside as a whole is one entry with page number 0.
+
+        Parameters
+        ----------
+        readings : bool
+            Whether what was measured in the boxes is wanted too, which takes by far the most of the time.
         """
         width = self._width()
+        query = _DONE_PAGES if readings else _DONE_PAGES.replace("readings, pictures", "NULL, NULL")
         pages = [
             ScannedPage(PageRef(name, 0, position), PageSetAside(Reason(reason), detail))
             for name, position, reason, detail in self._db.execute(
                 "SELECT name, position, reason, detail FROM scans WHERE outcome IS NOT NULL"
             )
         ]
-        for name, position, number, *row in self._db.execute(f"{_DONE_PAGES} WHERE state = 'done'"):
+        for name, position, number, *row in self._db.execute(f"{query} WHERE state = 'done'"):
             pages.append(ScannedPage(PageRef(name, number, position), _from_row(row, width)))
         pages.sort(key=lambda page: (page.ref.scan_order, page.ref.scan_page))
         return set_repeats_aside(pages)
@@ -551,8 +557,12 @@ def _from_row(row: Sequence[object], width: int) -> PageResult:
     readings, pictures = blobs
     if outcome == Outcome.SET_ASIDE:
         return PageSetAside(Reason(str(reason)), str(detail), str(image_sha256), str(copy), _int(page))
-    assert isinstance(transform, str) and isinstance(readings, bytes) and isinstance(pictures, bytes)
-    values = np.frombuffer(readings, dtype="<f4").astype(np.float32, copy=False).reshape(-1, width)
+    assert isinstance(transform, str)
+    if readings is None:
+        measured = Readings(np.zeros((0, width), np.float32))
+    else:
+        assert isinstance(readings, bytes) and isinstance(pictures, bytes)
+        measured = _unpack(np.frombuffer(readings, dtype="<f4").astype(np.float32, copy=False).reshape(-1, width), pictures)
     return PageRead(
         image_sha256=str(image_sha256),
         page=_int(page),
@@ -562,7 +572,7 @@ def _from_row(row: Sequence[object], width: int) -> PageResult:
         residual_mm=_float(residual_mm),
         dpi=_float(dpi),
         transform=Transform(tuple(json.loads(transform))),
-        readings=_unpack(values, pictures),
+        readings=measured,
     )
 
 
