@@ -9,7 +9,7 @@ from pathlib import Path
 from scangrade.definitions.check import check as hold_against_each_other
 from scangrade.definitions.layout import load_layout
 from scangrade.definitions.roster import load_roster
-from scangrade.definitions.rubric import load_rubric
+from scangrade.definitions.rubric import load_rubric, with_alternatives
 from scangrade.errors import DefinitionError, Issue, Severity, UsageError
 from scangrade.model import Layout, Roster, Rubric
 
@@ -73,7 +73,7 @@ def load_definitions(layout: Path, rubric: Path, roster: Path | None = None) -> 
         issues += hold_against_each_other(form, key, people)
     if form is None or key is None or any(issue.severity is Severity.ERROR for issue in issues):
         raise DefinitionError(issues)
-    return Definitions(form, key, people, layout_source, rubric_source, roster_source, issues)
+    return Definitions(form, with_alternatives(key, form), people, layout_source, rubric_source, roster_source, issues)
 
 
 def _source(path: Path) -> Source:

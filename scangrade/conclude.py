@@ -32,7 +32,7 @@ from scangrade.answers.identify import claimed_twice, identify
 from scangrade.check import Definitions
 from scangrade.grades.rounding import exact
 from scangrade.grades.score import Given, doubtful_pages, score
-from scangrade.grades.version import version_of
+from scangrade.grades.version import asked_at, version_of
 from scangrade.model import (
     Answer,
     Booklet,
@@ -304,7 +304,13 @@ def _settled_missing(flag: Flag, card: Scorecard, definitions: Definitions) -> F
     """A missing page cannot change points any more once all its questions have them, given by hand."""
     if flag.kind is not FlagKind.MISSING_PAGE or not flag.can_change_points:
         return flag
-    questions = {one.question for one in definitions.layout.fields if one.page == flag.page and one.question}
+    versions = [card.version] if card.version else definitions.rubric.versions or ("",)
+    questions = {
+        asked_at(one.question, version, definitions.rubric)
+        for one in definitions.layout.fields
+        if one.page == flag.page and one.question
+        for version in versions
+    }
     points = {one.question: one.points for one in card.questions}
     open_still = any(points.get(one) is None for one in questions)
     return flag if open_still else replace(flag, can_change_points=False)

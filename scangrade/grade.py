@@ -20,7 +20,18 @@ from scangrade.answers.decisions import fold
 from scangrade.check import Definitions, load_definitions
 from scangrade.conclude import FindPage, Laid, Machine, grade_booklets, read_by_machine
 from scangrade.errors import ExitCode, Issue
-from scangrade.export.tables import FLAGS, GRADEBOOK, MARKS, PAGES, flags_table, gradebook_table, marks_table, pages_table
+from scangrade.export.tables import (
+    FLAGS,
+    GRADEBOOK,
+    MARKS,
+    PAGES,
+    SCORES,
+    flags_table,
+    gradebook_table,
+    marks_table,
+    pages_table,
+    scores_table,
+)
 from scangrade.grades.gradebook import gradebook
 from scangrade.model import (
     NOTHING_DECIDED,
@@ -140,7 +151,7 @@ def grade(
     definitions = load_definitions(layout, rubric, roster)
     blank_form = definitions.layout.reference
     found = find_scans(scans, suffixes=SUFFIXES, leave_out=[out, blank_form] if blank_form else [out])
-    with open_run(out, writes=(GRADEBOOK, MARKS, FLAGS, PAGES)) as store:
+    with open_run(out, writes=(GRADEBOOK, SCORES, MARKS, FLAGS, PAGES)) as store:
         changes = record_definitions(store, definitions)
         notes = take_in(store, found)
         read_pending(
@@ -261,6 +272,7 @@ def write_files(out: Path, results: Results, definitions: Definitions) -> tuple[
         pages_table(results.pages, results.booklets),
         marks_table(results.booklets, results.answers, results.flags, definitions.layout),
         flags_table(results.flags),
+        scores_table(results.scorecards, results.identities, definitions.rubric),
         gradebook_table(results.gradebook),
     )
     for table in tables:

@@ -197,8 +197,40 @@ class Policy(StrEnum):
     ALL_OR_NOTHING = "all-or-nothing"
     PER_ALTERNATIVE = "per-alternative"
     SINGLE = "single"
+    PER_BOX = "per-box"  #: every box in its right state earns its share (AMC)
+    ONE_DEVIATION_HALF = "one-deviation-half"  #: half the points where one box is wrong
+    NO_OVER_SELECTION = "no-over-selection"  #: a share per right mark, nothing where more are marked than are right
+    R_EXAMS = "r-exams"  #: the rules of R/exams
+    MOODLE = "moodle"  #: the sum of fractions, between 0 and 1
+    QTI = "qti"  #: the sum of mapped points, with a default and bounds
     CREDIT = "credit"  #: points marked by the grader in a credit column
     OPEN = "open"  #: points given by a person outside the boxes
+
+
+class Void(StrEnum):
+    """What becomes of a question that does not count."""
+
+    FULL = "full"  #: everybody has its points
+    OUT = "out"  #: nobody has points for it, and it is taken out of the maximum
+
+
+class RExamsRule(StrEnum):
+    """What a wrong mark costs with partial credit in R/exams, of nc right and nw wrong alternatives."""
+
+    FALSE2 = "false2"  #: 1/max(nw, 2)
+    FALSE = "false"  #: 1/nw
+    TRUE = "true"  #: 1/nc
+    ALL = "all"  #: everything
+    NONE = "none"  #: nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """Something that an open answer is looked at for: its points are added once, or taken off where they are below 0."""
+
+    id: str
+    text: str
+    points: Fraction
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,12 +243,26 @@ class Question:
     keys: Mapping[str, Keys] = field(default_factory=dict)  #: by version; "" where there are no versions
     values: Mapping[str, Mapping[str, Fraction]] = field(
         default_factory=dict
-    )  #: per-alternative: by version, then alternative
+    )  #: per-alternative, moodle (fractions of `points`), qti: by version, then alternative
     floor: Fraction | None = None  #: least points of the question, None for no floor
     cap: Fraction | None = None  #: most points of the question, None for no cap
-    wrong: Fraction = Fraction(0)  #: single: points of a wrong answer
+    wrong: Fraction | None = Fraction(0)  #: single: points of a wrong answer, None for -points/(n - 1) of n alternatives
     blank: Fraction = Fraction(0)  #: single: points of no answer
     multiple: Fraction | None = None  #: single: points of more than one mark, None asks a person
+    multiple_is_wrong: bool = False  #: single: more than one mark is a wrong answer
+    default: Fraction = Fraction(0)  #: qti: points of a mark without a value
+    partial: bool = True  #: r-exams: whether a part of the right alternatives earns something
+    rule: RExamsRule = RExamsRule.FALSE2  #: r-exams, with partial credit
+    negative: Fraction = Fraction(0)  #: r-exams: share of the points that can be lost, 0 or more
+    criteria: tuple[Criterion, ...] = ()  #: open
+    alternatives: tuple[str, ...] = ()  #: values of its boxes, once the layout is known (`with_alternatives`)
+    void: Void | None = None  #: None where it counts
+    bonus: bool = False  #: adds points, and nothing to the maximum
+
+    @property
+    def maximum(self) -> Fraction:
+        """What it adds to the maximum of the exam."""
+        return Fraction(0) if self.bonus or self.void is Void.OUT else self.points
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +276,42 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class GuessCorrection:
+    """Takes out what blind guessing earns on average: s of n points become (s - n g) / (n - n g) n."""
+
+    chance: Fraction  #: g: share of the points that guessing earns, at least 0 and below 1
+    questions: tuple[str, ...]  #: ids of those concerned
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How points become a grade. `points` rise; there are as many of them as grades."""
+
+    points: tuple[Fraction, ...]
+    grades: tuple[str, ...]  #: steps: the grade from these points on; line: the grade at these points, a number
+    line: bool  #: whether grades lie on straight lines between, or in steps
+    round_to: Fraction = Fraction(1, 10)  #: line: step of the grades, half up
+
+
+@dataclass(frozen=True, slots=True)
+class Permutation:
+    """How a version is printed: where its questions stand, and what its boxes mean."""
+
+    questions: Mapping[str, str] = field(default_factory=dict)  #: question of the form's fields -> question of the rubric
+    alternatives: Mapping[str, Mapping[str, str]] = field(
+        default_factory=dict
+    )  #: question of the form's fields -> box -> alternative of the rubric
+
+
+@dataclass(frozen=True, slots=True)
+class CopyNumbers:
+    """Which copies are which version: by a pattern of what the page code says, or by numbers."""
+
+    pattern: str = ""  #: such as "{version}-{number}"; "" where numbers say it
+    ranges: Mapping[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)  #: by version, first and last
+
+
+@dataclass(frozen=True, slots=True)
 class Rubric:
     """Keys, points and policies of an exam."""
 
@@ -238,10 +320,16 @@ class Rubric:
     questions: tuple[Question, ...]
     parts: tuple[Part, ...] = ()
     versions: tuple[str, ...] = ()
-    version_from: str = ""  #: "mark", "roster", or a version's name that holds for every booklet; "" without versions
-    total: Fraction = Fraction(0)  #: maximum of the exam
+    version_from: str = ""  #: "mark", "code", "roster", or a version that holds for every booklet; "" without versions
+    total: Fraction = Fraction(0)  #: maximum of the exam, without bonus and without questions that were taken out
     floor: Fraction | None = None  #: least points of the exam, None for no floor
     places: int = 2  #: decimals of points in files, rounded half up once
+    cap: Fraction | None = None  #: most points of the exam, None for no cap
+    round_to: Fraction | None = None  #: step that the exam's points are rounded to, half up; None for `places` only
+    guess: GuessCorrection | None = None
+    scale: Scale | None = None
+    copies: CopyNumbers | None = None  #: for versions from the code
+    permutations: Mapping[str, Permutation] = field(default_factory=dict)  #: by version
 
     def question(self, question_id: str) -> Question:
         """The question with this id; KeyError where there is none."""

@@ -20,6 +20,9 @@ from scangrade.model import (
     FieldKind,
     Layout,
     LayoutPage,
+    PageCode,
+    PageCodeKind,
+    Permutation,
     Policy,
     Question,
     Roster,
@@ -220,3 +223,48 @@ def test_our_rubrics_fit_our_layouts(path: Path) -> None:
     assert form is not None
     assert key is not None
     assert check(form, key, None) == ()
+
+
+# --------------------------------------------------------------------------- what policies and versions ask of the layout
+
+
+def single_of(boxes: str, **more: object) -> tuple[Layout, Rubric]:
+    asked = Question("1", Policy.SINGLE, Fraction(4), keys={"": (frozenset("A"),)}, **more)  # type: ignore[arg-type]
+    form = layout(replace(SINGLE, id="1", question="1", boxes=SINGLE.boxes[: len(boxes)]))
+    return form, Rubric("exam", "Exam", (asked,), total=Fraction(4))
+
+
+def test_the_formula_needs_alternatives() -> None:
+    assert check(*single_of("AB", wrong=None), None) == ()
+    severity, text = the_issue(*single_of("A", wrong=None))
+    assert (severity, 'wrong = "formula" needs two alternatives or more' in text) == (Severity.ERROR, True)
+
+
+def test_versions_by_code_need_a_copy_in_it() -> None:
+    exam = rubric(versions=("A", "B"), version_from="code")
+    severity, text = the_issue(layout(), exam)
+    assert (severity, "the layout's says no copy. It needs {copy}" in text) == (Severity.ERROR, True)
+    code = PageCode(PageCodeKind.BARCODE, content="{exam}/{copy}/{page}")
+    assert check(replace(layout(), page_code=code), exam, None) == ()
+
+
+def permuted(permutation: Permutation) -> tuple[Layout, Rubric]:
+    boxes = [
+        replace(CHOICE, id=name, question=name, boxes=CHOICE.boxes[:count]) for name, count in (("1", 2), ("2", 2), ("3", 3))
+    ]
+    asked = tuple(
+        Question(name, Policy.ALL_OR_NOTHING, Fraction(1), keys={"": (frozenset(boxes[0].boxes[0].value),)}) for name in "123"
+    )
+    exam = Rubric("exam", "", asked, versions=("A", "B"), version_from="A", permutations={"B": permutation}, total=Fraction(3))
+    return layout(*boxes), exam
+
+
+def test_a_permutation_needs_the_same_boxes_or_says_which_is_which() -> None:
+    assert check(*permuted(Permutation({"1": "2", "2": "1"})), None) == ()
+    issues = check(*permuted(Permutation({"1": "3", "3": "1"})), None)
+    assert [issue.severity for issue in issues] == [Severity.ERROR] * 2
+    assert 'version B prints question "3" as "1", whose boxes are' in str(issues[0])
+    first, second = (box.value for box in CHOICE.boxes[:2])
+    assert check(*permuted(Permutation({}, {"1": {first: second, second: first}})), None) == ()
+    severity, text = the_issue(*permuted(Permutation({}, {"1": {first: second}})))
+    assert (severity, "it is not said which box is which" in text) == (Severity.ERROR, True)

@@ -216,7 +216,13 @@ def test_demo(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert done.code == 0
     assert "  scangrade grade try/scans --layout try/layout.toml" in done.err
     assert "Booklets  6," in done.err
-    assert {path.name for path in Path("try/run").glob("*.csv")} == {"gradebook.csv", "marks.csv", "flags.csv", "pages.csv"}
+    assert {path.name for path in Path("try/run").glob("*.csv")} == {
+        "gradebook.csv",
+        "scores.csv",
+        "marks.csv",
+        "flags.csv",
+        "pages.csv",
+    }
     done = run("demo", "try")
     assert done.code == 4
     assert "try: is there already." in done.err

@@ -16,7 +16,7 @@ from scangrade.opening import open_run
 from scangrade.run.store import Store
 from tests.fake_reader import FakeReader, ReaderWithoutForm, booklet, write_exam
 
-FILES = ("gradebook.csv", "marks.csv", "flags.csv", "pages.csv")
+FILES = ("gradebook.csv", "scores.csv", "marks.csv", "flags.csv", "pages.csv")
 
 Grade = Callable[..., RunSummary]
 
@@ -63,7 +63,7 @@ def test_booklets_become_a_gradebook(exam: dict[str, Path]) -> None:
     assert summary.exit_code == ExitCode.DECIDED
     assert (summary.pages_in, summary.pages_read, summary.pages_set_aside) == (4, 4, 0)
     assert (summary.booklets, summary.matched, summary.students) == (2, 2, 3)
-    assert [path.name for path in summary.files] == ["gradebook.csv", "flags.csv", "marks.csv", "pages.csv"]
+    assert [path.name for path in summary.files] == ["gradebook.csv", "scores.csv", "flags.csv", "marks.csv", "pages.csv"]
     assert not (summary.notes or summary.warnings)
 
 

@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 
 from scangrade.grades.policies import (
     POLICIES,
+    SHARINGS,
     all_or_nothing,
+    counted,
     credit,
     credit_value,
+    criteria_points,
     has_key,
     in_order,
     per_alternative,
@@ -21,7 +24,7 @@ from scangrade.grades.policies import (
     widest,
 )
 from scangrade.grades.rounding import exact, rounded
-from scangrade.model import Policy, Question
+from scangrade.model import Criterion, Policy, Question, RExamsRule
 from tests.records import question
 
 MARKS = st.frozensets(st.sampled_from("ABCD"))
@@ -148,38 +151,90 @@ def test_box_that_is_no_credit() -> None:
         credit_value("AH")
 
 
-@given(MARKS, st.lists(POINTS, min_size=6, max_size=6), st.booleans(), st.sampled_from(["", "A", "AB"]))
-def test_no_award_leaves_the_widest_bounds(marked: frozenset[str], drawn: list[Fraction], held: bool, key: str) -> None:
+@given(
+    marked=MARKS,
+    drawn=st.lists(POINTS, min_size=6, max_size=6),
+    held=st.booleans(),
+    key=st.sampled_from(["", "A", "AB", "ABCD"]),
+    rule=st.sampled_from(RExamsRule),
+    partial=st.booleans(),
+)
+@pytest.mark.parametrize("policy", [one for one in POLICIES if one is not Policy.CREDIT])
+def test_no_award_leaves_the_widest_bounds(
+    policy: Policy, marked: frozenset[str], drawn: list[Fraction], held: bool, key: str, rule: RExamsRule, partial: bool
+) -> None:
     a, b, c, d, low, high = drawn
-    asked = question(
+    fractions = policy is Policy.MOODLE
+    values = {"A": a, "B": b, "C": c, "D": d} if policy is not Policy.QTI else {"A": a, "B": b}
+    one = question(
         "1",
-        Policy.SINGLE,
+        policy,
         4,
         key,
-        values={"": {"A": a, "B": b, "C": c, "D": d}},
+        "BD",
+        values={"": {name: value / 10 if fractions else value for name, value in values.items()}},
         floor=min(low, high) if held else None,
         cap=max(low, high) if held else None,
-        wrong=a,
+        wrong=a if held else None,
         blank=b,
         multiple=c,
+        default=d,
+        partial=partial,
+        rule=rule,
+        negative=abs(low),
+        alternatives=tuple("ABCD"),
     )
-    for policy in (Policy.ALL_OR_NOTHING, Policy.PER_ALTERNATIVE, Policy.SINGLE):
-        one = Question(
-            "1",
-            policy,
-            asked.points,
-            asked.keys,
-            asked.values,
-            asked.floor,
-            asked.cap,
-            asked.wrong,
-            asked.blank,
-            asked.multiple,
-        )
-        least, most = widest(one, "")
-        points = POLICIES[policy](one, "", marked).points
-        assert points is not None
-        assert least <= points <= most
+    least, most = widest(one, "")
+    points = POLICIES[policy](one, "", marked).points
+    assert points is not None
+    assert least <= points <= most
+
+
+@pytest.mark.parametrize("policy", list(SHARINGS))
+def test_the_key_itself_earns_the_points(policy: Policy) -> None:
+    for key in ("A", "AB", "ABCD"):
+        asked = question("1", policy, 4, key, alternatives=tuple("ABCD"))
+        assert counted(asked, "", frozenset(key)).points == 4
+
+
+@pytest.mark.parametrize("policy", list(SHARINGS))
+def test_the_better_of_two_keys_counts(policy: Policy) -> None:
+    asked = question("1", policy, 4, "AB", "C", alternatives=tuple("ABCD"))
+    award = counted(asked, "", frozenset("C"))
+    assert award.points == 4
+    assert "marked C, key A B or C, 1 of 1 right and 0 wrong marked, 1 of the points" in award.rule
+
+
+@pytest.mark.parametrize(
+    ("rule", "key", "marked", "share"),
+    [
+        (RExamsRule.FALSE, "ABCD", "ABCDE", "0"),  # one wrong alternative: marking it costs everything
+        (RExamsRule.FALSE2, "ABCD", "ABCDE", "1/2"),  # and here half
+        (RExamsRule.TRUE, "", "A", "-1"),  # none is right: a share of none is without bound, and held by `negative`
+        (RExamsRule.ALL, "A", "BC", "-1"),
+        (RExamsRule.FALSE2, "", "", "0"),  # a blank answer earns nothing with partial credit
+        (RExamsRule.NONE, "", "AB", "0"),
+    ],
+)
+def test_ends_of_the_rules_of_r_exams(rule: RExamsRule, key: str, marked: str, share: str) -> None:
+    asked = question("1", Policy.R_EXAMS, 3, key, rule=rule, negative=Fraction(1), alternatives=tuple("ABCDE"))
+    assert counted(asked, "", frozenset(marked)).points == 3 * Fraction(share)
+
+
+def test_formula_makes_a_blind_guess_worth_nothing() -> None:
+    asked = question("1", Policy.SINGLE, 4, "A", wrong=None, alternatives=tuple("ABCD"))
+    awards = [single(asked, "", frozenset(one)) for one in "ABCD"]
+    assert sum(one.points or 0 for one in awards) == 0
+    assert awards[1].rule == "single: marked B, key A, wrong -4/(4 - 1)"
+    with pytest.raises(ValueError, match="needs two alternatives"):
+        single(question("1", Policy.SINGLE, 4, "A", wrong=None), "", frozenset("B"))
+
+
+def test_criteria_are_summed_between_floor_and_points() -> None:
+    criteria = (Criterion("a", "", Fraction(3)), Criterion("b", "", Fraction(3)), Criterion("c", "", Fraction(-2)))
+    asked = question("1", Policy.OPEN, 5, criteria=criteria, floor=Fraction(0))
+    sums = [criteria_points(asked, met.split()) for met in ("a", "a b", "c", "a c", "a a", "", "a x")]
+    assert sums == [3, 5, 0, 1, 3, 0, None]
 
 
 def test_every_policy_but_open_has_its_function() -> None:

@@ -190,16 +190,62 @@ def test_any_number_is_read_exactly(tmp_path_factory: pytest.TempPathFactory, po
         ('["2.1", "3"]', '["2.1", "3", "4"]', 'there is no question "4".'),
         ('["1a", "1b", "1c"]', '["1a", "1b", "1c", "1aa"]', 'parts.1.questions[4]: there is no question "1aa". Did you mean `1a`?'),
         ('id = "2"', 'id = "1"', 'there is a part "1" already.'),
-        ('key = ["A", "C"]', "", 'question "1a" has no key.'),
         ('key = ["A", "C"]', 'key = "AC"', '`key` is "AC"; it must be a list of alternatives like ["A", "C"].'),
         ('key = ["A", "C"]', 'key = ["A", "A"]', "it names an alternative twice."),
         ('key = ["A", "C"]', 'key = ["A"]\nkeys = [["B"]]', "there are both `key` and `keys`."),
         ('key = ["A", "C"]', "keys = []", "it must be a list of keys like"),
         ('key = ["A", "C"]', 'key = { A = ["A"] }', "it is given by version, but the exam has no `versions`."),
         ('key = "B"', 'key = ["A", "B"]', "a single choice question has one right alternative"),
-        ('key = "B"', "", 'question "1c" has no key.'),
         ("wrong = -0.25", "wrong = 5", "`wrong` earns 5, more than the question's 4 points."),
-        ("wrong = -0.25", 'multiple = "aks"', '`multiple` is "aks"; it must be a number or "ask".'),
+        ("wrong = -0.25", 'multiple = "aks"', '`multiple` is "aks"; it must be a number, "wrong" or "ask".'),
+        ("wrong = -0.25", 'wrong = "formul"', '`wrong` is "formul"; it must be a number or "formula".'),
+        ("points = 1.5", "points = 1.5\nfloor = 2", "`floor` is 2, above the question's 1.5 points."),
+        ("points = 1.5", 'points = 1.5\nvoid = "gone"', '`void` is "gone"; it must be "full" or "out".'),
+        ("points = 1.5", "points = 1.5\nbonus = true", "`total` is 16, but the questions add up to 14.5."),
+        (
+            "points = 1.5",
+            'points = 1.5\ncriteria = [{ id = "a", points = 2 }, { id = "a", points = 1 }]',
+            'there is a criterion "a" already.',
+        ),
+        ("points = 1.5", 'points = 1.5\ncriteria = [{ id = "a b", points = 2 }]', 'a criterion cannot be called "a b"'),
+        ("total = 16", "total = 16\nfloor = 3\ncap = 2", "`floor` is 3, above the cap 2."),
+        ("total = 16", "total = 16\nround_to = 0", "`round_to` is 0; it must be a decimal number above 0"),
+        ("total = 16", 'total = 16\nround_to = "1/3"', "`round_to` is 1/3; it must be a decimal number above 0"),
+        ("total = 16", "total = 16\nguess_correction = { chance = 1 }", "`chance` is 1; it must be at least 0 and below 1."),
+        (
+            "total = 16",
+            'total = 16\nguess_correction = { chance = 0.5, questions = ["1x"] }',
+            'guess_correction.questions[1]: there is no question "1x".',
+        ),
+        (
+            "total = 16",
+            'total = 16\nscale = { kind = "steps", points = [0, 8], grades = ["5", "4", "1"] }',
+            "there are 3 grades and 2 points.",
+        ),
+        ("total = 16", 'total = 16\nscale = { kind = "steps", points = [8, 8], grades = ["5", "4"] }', "the points do not rise."),
+        ("total = 16", 'total = 16\nscale = { kind = "line", points = [0, 8], grades = ["F", "A"] }', '"F" is no number'),
+        (
+            "total = 16",
+            'total = 16\nscale = { kind = "steps", points = [0, 8], grades = ["F", "A"], round_to = 1 }',
+            "grades in steps are not rounded.",
+        ),
+        ("total = 16", 'total = 16\nversion_code = "{version}"', '`version_code` is only for version_from = "code".'),
+        (
+            'policy = "all-or-nothing"',
+            'policy = "r-exams"\nnegative = "much"',
+            '`negative` is "much"; it must be true, false or a number.',
+        ),
+        ('policy = "all-or-nothing"', 'policy = "r-exams"\nrule = "flase"', '`rule` is "flase"; it must be "false2", "false"'),
+        (
+            'policy = "all-or-nothing"\npoints = 4\nkey = ["A", "C"]',
+            'policy = "moodle"\npoints = 4\nfractions = { A = 50, B = 50 }',
+            "the fraction of A and B is not between -1 and 1.",
+        ),
+        (
+            'policy = "all-or-nothing"\npoints = 4\nkey = ["A", "C"]',
+            'policy = "qti"\npoints = 4\nmapping = { A = 5 }\nlower = 3\nupper = 2',
+            "`lower` is 3, above the upper 2.",
+        ),
         ('floor = "none"\n', "", "`floor` is missing. Add it: Least points of the question"),
         ("cap = 4\n", "", "`cap` is missing. Add it:"),
         ("cap = 4", "cap = 5", "`cap` is 5, above the question's 4 points."),
@@ -214,7 +260,7 @@ def test_any_number_is_read_exactly(tmp_path_factory: pytest.TempPathFactory, po
         ("points = 2.5", "points = 1e999999", "it must be a number"),
         ("points = 2.5", "points = nan", "it must be a number"),
         ("points = 2.5", "points = true", "`points` is true; it must be a number"),
-        ("points = 2.5", 'points = 2.5\nkey = ["A"]', "unknown key `key`. Keys that may stand here: points, policy."),
+        ("points = 2.5", 'points = 2.5\nkey = ["A"]', "unknown key `key`. Keys that may stand here: points, void, bonus, policy."),
         ("total = 16", 'total = 16\nversion_from = "mark"', "there are no `versions`."),
     ],
 )  # fmt: skip
@@ -228,16 +274,33 @@ def test_a_fault_is_named(tmp_path: Path, old: str, new: str, expected: str) -> 
     ("old", "new", "expected"),
     [
         ('version_from = "mark"', "", "`version_from` is missing."),
-        ('"mark"', '"marks"', '`version_from` is "marks"; it must be one of "mark", "roster", "A", "B". Did you mean `mark`?'),
+        (
+            '"mark"',
+            '"marks"',
+            '`version_from` is "marks"; it must be one of "mark", "code", "roster", "A", "B". Did you mean `mark`?',
+        ),
         ('["A", "B"]', '["A", "B", "A"]', 'version "A" is there 2 times.'),
         ('["A", "B"]', '["A", "roster"]', 'a version cannot be called "roster"'),
-        ('{ A = ["a"], B = [] }', '{ A = ["a"] }', "questions.1.key: there is nothing for version B."),
+        ('"mark"', '"code"', "it is not said how a copy tells its version."),
+        ('"mark"', '"code"\nversion_code = "{nr}"', '`version_code` is "{nr}"; it must have "{version}" in it, once.'),
+        ('"mark"', '"code"\nversion_copies = { A = ["1-9"] }', 'there are no copies of version "B".'),
+        (
+            '"mark"',
+            '"code"\nversion_copies = { A = ["1-9"], B = ["9-1"] }',
+            'is "9-1"; it must be a number or a range like "1-100".',
+        ),
+        ('"mark"', '"code"\nversion_copies = { A = ["1-9"], B = ["7"] }', '7 has copies in it that are version "A" already.'),
+        ('"mark"', '"mark"\npermutations.C.questions = {}', 'permutations.C: unknown version "C".'),
+        ('"mark"', '"mark"\npermutations.B.questions = { 1 = "2" }', '1 stands nowhere in version "B".'),
+        ('"mark"', '"mark"\npermutations.B.questions = { 1 = "2", 2 = "2" }', '2 stands in two places in version "B".'),
+        ('"mark"', '"mark"\npermutations.B.questions = { 1 = "7", 7 = "1" }', 'there is no question "7".'),
+        ('"mark"', '"mark"\npermutations.B.alternatives.1 = { a = "b", b = "b" }', "two boxes are the same alternative."),
         (
             '{ A = "a", B = "b" }',
             '{ A = "a", B = "b", C = "b" }',
             'questions.2.key.C: unknown version "C". There are A and B.',
         ),
-        ("B = { a = -4, b = 4 }", "C = { a = -4, b = 4 }", "questions.3.values: there is nothing for version B."),
+        ("B = { a = -4, b = 4 }", "C = { a = -4, b = 4 }", 'questions.3.values.C: unknown version "C".'),
     ],
 )
 def test_a_fault_of_versions_is_named(tmp_path: Path, old: str, new: str, expected: str) -> None:
@@ -257,7 +320,7 @@ def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
     assert [fault.split(": ", 1)[1].split(".")[0] for fault in found] == [
         "unknown key `totl`",
         "`cap` is 5, above the question's 4 points",
-        'question "1c" has no key',
+        'question "1c" has no `key` yet: booklets are read, and their points wait until it is there',
         "`points` is 13, but its questions add up to 12",
     ]
 
@@ -266,6 +329,53 @@ def test_an_alternative_that_cannot_earn_the_points_is_a_warning(tmp_path: Path)
     rubric, (issue,) = load_rubric(write(tmp_path, RUBRIC.replace("C = 4 }", "C = 3 }")))
     assert rubric is not None
     assert "at most 3 of the question's 4 points can be earned." in str(issue)
+
+
+@pytest.mark.parametrize(
+    ("text", "old", "new", "said"),
+    [
+        (RUBRIC, 'key = ["A", "C"]', "", 'question "1a" has no `key` yet: booklets are read, and their points wait'),
+        (RUBRIC, 'values = { A = -1.67, B = "-4/3", C = 4 }', "", 'question "1b" has no `values` yet'),
+        (VERSIONS, '{ A = ["a"], B = [] }', '{ A = ["a"] }', "questions.1.key: there is nothing for version B yet"),
+        (
+            RUBRIC,
+            'policy = "all-or-nothing"\npoints = 4\nkey = ["A", "C"]',
+            'policy = "moodle"\npoints = 4\nfractions = { A = 0.5 }',
+            "the fractions add up to 0.5 at most",
+        ),
+        (
+            RUBRIC,
+            'policy = "all-or-nothing"\npoints = 4\nkey = ["A", "C"]',
+            'policy = "r-exams"\npoints = 4\nkey = []',
+            "so nothing can be earned where none is right. Set partial = false.",
+        ),
+        (
+            RUBRIC,
+            "points = 1.5",
+            'points = 1.5\ncriteria = [{ id = "a", points = 1 }]',
+            "at most 1 of the question's 1.5 points can be earned by them.",
+        ),
+    ],
+)
+def test_what_can_be_lived_with_is_a_warning(tmp_path: Path, text: str, old: str, new: str, said: str) -> None:
+    assert old in text
+    rubric, issues = load_rubric(write(tmp_path, text.replace(old, new, 1)))
+    assert rubric is not None
+    assert [issue.severity for issue in issues] == [Severity.WARNING]
+    assert said in str(issues[0])
+
+
+def test_a_void_question_needs_no_key_and_may_leave_the_maximum(tmp_path: Path) -> None:
+    rubric = loaded(tmp_path, RUBRIC.replace('key = ["A", "C"]', 'void = "full"'))
+    assert rubric.total == 16
+    rubric = loaded(tmp_path, RUBRIC.replace('key = ["A", "C"]', 'void = "out"'))
+    assert rubric.total == 12
+
+
+def test_a_bonus_is_not_in_the_total(tmp_path: Path) -> None:
+    bonus = RUBRIC.replace("points = 1.5", "points = 1.5\nbonus = true").replace("total = 16", "total = 14.5")
+    rubric = loaded(tmp_path, bonus.replace('points = 4\nquestions = ["2.1"', 'points = 2.5\nquestions = ["2.1"'))
+    assert (rubric.total, rubric.question("3").maximum) == (Fraction("14.5"), Fraction(0))
 
 
 def test_a_question_in_no_part_is_a_warning(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -10,21 +11,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scangrade.grades.policies import widest
-from scangrade.grades.score import doubtful_pages, part_totals, score
+from scangrade.grades.score import Given, doubtful_pages, part_totals, score
+from scangrade.grades.total import grade_of, shown_points, total_rule
 from scangrade.grades.version import version_of
 from scangrade.model import (
     Answer,
+    CopyNumbers,
     Field,
     FieldKind,
     Flag,
     FlagKind,
+    GuessCorrection,
     Part,
+    Permutation,
     Policy,
     Question,
     QuestionScore,
+    RExamsRule,
     Rubric,
+    Scale,
     Scorecard,
     Student,
+    Void,
 )
 from tests.records import answer, choice, credit_columns, field, layout, question
 
@@ -255,6 +263,113 @@ def test_parts_are_open_where_a_question_is() -> None:
     assert plain([(one.points, one.low, one.high) for one in part_totals(card, exam)]) == [(2, 2, 2), (None, 0, 2)]
 
 
+# --------------------------------------------------------------------------- questions that do not count, and bonus
+
+
+@pytest.mark.parametrize(("void", "points", "said"), [(Void.FULL, 4, "full points for everybody"), (Void.OUT, 0, "taken out")])
+def test_a_void_question_asks_nobody(void: Void, points: int, said: str) -> None:
+    asked = replace(ALL, void=void)
+    assert plain(widest(asked, "")) == (points, points)
+    for held in (
+        [answer(FORM_1A, "B", "A")],
+        [answer(FORM_1A, "ABCD", doubt="smeared")],
+        [],
+    ):  # unsure, doubtful, page missing
+        card, flags = score(
+            "b1", held, layout(FORM_1A), rubric(asked), version="", given={"1a": Given((Fraction(3),), "3 by Ada")}
+        )
+        assert plain((card.points, flags)) == (points, ())
+        assert said in card.questions[0].rule
+
+
+def test_points_by_hand_that_the_rubric_does_not_have_any_more_are_asked_about() -> None:
+    exam = rubric(question("1a", Policy.OPEN, 4))
+    card, (flag,) = score("b1", [], layout(), exam, version="", given={"1a": Given((Fraction(5),), "5 by Ada")})
+    assert plain((card.points, card.low, card.high)) == (None, 0, 4)
+    assert (flag.kind, flag.can_change_points) == (FlagKind.CREDIT, True)
+    assert "points by hand (5 by Ada) are not within the 0 to 4" in flag.detail
+
+
+# --------------------------------------------------------------------------- from questions to the exam
+
+
+def exam_of(points: str, **more: object) -> Scorecard:
+    """An exam of 40 points of which these are earned, by hand."""
+    exam = rubric(question("1", Policy.OPEN, 40), **more)
+    given = {"1": Given((Fraction(points),), "by hand")}
+    return score("b1", [], layout(), exam, version="", given=given)[0]
+
+
+def test_guess_correction() -> None:
+    guess = GuessCorrection(Fraction(1, 4), ("1",))
+    assert exam_of("28", guess=guess).points == 24
+    assert exam_of("40", guess=guess).points == 40
+    assert exam_of("10", guess=guess).points == 0
+    assert exam_of("4", guess=guess).points == -8
+    assert exam_of("4", guess=guess, floor=Fraction(0)).points == 0
+    card, exam = exam_of("28", guess=guess), rubric(question("1", Policy.OPEN, 40), guess=guess)
+    assert total_rule(card, exam) == "sum 28, guess correction 0.25 on 28 of 40: 24"
+
+
+def test_guess_correction_leaves_other_questions_alone() -> None:
+    asked = [question(name, Policy.OPEN, 20) for name in "123"]
+    guess = GuessCorrection(Fraction(1, 4), ("1", "2"))
+    exam = rubric(asked[0], replace(asked[1], void=Void.FULL), asked[2], guess=guess)
+    card, _ = score("b1", [], layout(), exam, version="", given={name: Given((Fraction(14),), "by hand") for name in "123"})
+    assert card.points == 12 + 20 + 14  # (14 - 5) / 15 x 20, what is void in full, and the open question as it is
+
+
+def test_cap_of_the_exam_holds_a_bonus() -> None:
+    exam = rubric(question("1", Policy.OPEN, 40), question("2", Policy.OPEN, 5, bonus=True), cap=Fraction(40))
+    given = {"1": Given((Fraction(38),), "by hand"), "2": Given((Fraction(5),), "by hand")}
+    card, _ = score("b1", [], layout(), exam, version="", given=given)
+    assert card.points == 40
+    assert total_rule(card, exam) == "sum 43, cap 40"
+
+
+@pytest.mark.parametrize(
+    ("points", "step", "shown"),
+    [("7.25", "0.5", "7.5"), ("7.24", "0.5", "7"), ("-7.25", "0.5", "-7.5"), ("1.005", None, "1.01"), ("7.1", "0.25", "7")],
+)
+def test_exam_points_are_rounded_once_half_up(points: str, step: str | None, shown: str) -> None:
+    exam = rubric(question("1", Policy.OPEN, 40), round_to=None if step is None else Fraction(step), places=2)
+    assert shown_points(Fraction(points), exam) == shown
+
+
+def test_the_rule_of_the_exam_tells_the_rounding() -> None:
+    exam = rubric(question("1", Policy.OPEN, 40), round_to=Fraction("0.5"))
+    assert total_rule(exam_of("7.25", round_to=exam.round_to), exam) == "sum 7.25, rounded to 0.5: 7.5"
+    assert total_rule(exam_of("7", round_to=exam.round_to), exam) == "sum 7"
+
+
+LINE = Scale((Fraction(0), Fraction(55), Fraction(100)), ("1", "5.5", "10"), line=True)
+STEPS = Scale((Fraction(0), Fraction(50), Fraction(85)), ("5.0", "4.0", "1.0"), line=False)
+
+
+@pytest.mark.parametrize(
+    ("scale", "points", "grade"),
+    [
+        (LINE, "0", "1.0"),
+        (LINE, "55", "5.5"),
+        (LINE, "54.9", "5.5"),  # 5.492
+        (LINE, "77.5", "7.8"),  # 7.75, half up
+        (LINE, "100", "10.0"),
+        (LINE, "104", "10.0"),
+        (LINE, "-3", "1.0"),
+        (replace(LINE, round_to=Fraction(1, 2)), "60", "6.0"),
+        (replace(LINE, round_to=Fraction(1)), "60", "6"),
+        (STEPS, "49.99", "5.0"),
+        (STEPS, "49.995", "4.0"),  # shows as 50
+        (STEPS, "50", "4.0"),
+        (STEPS, "84.9", "4.0"),
+        (STEPS, "100", "1.0"),
+        (STEPS, "-1", "5.0"),
+    ],
+)
+def test_grades_follow_from_the_points_as_they_are_shown(scale: Scale, points: str, grade: str) -> None:
+    assert grade_of(Fraction(points), rubric(scale=scale)) == grade
+
+
 # --------------------------------------------------------------------------- pages of which the image is open
 
 
@@ -334,6 +449,79 @@ def test_version_is_never_guessed(held: tuple[Answer, ...], source: str, student
     assert "A, B" in flag.detail
 
 
+CODES = CopyNumbers(pattern="{version}-{number}")
+NUMBERS = CopyNumbers(ranges={"A": ((1, 100), (205, 205)), "B": ((101, 204),)})
+
+
+@pytest.mark.parametrize(
+    ("copies", "copy", "version"),
+    [
+        (CODES, "A-0042", "A"),
+        (CODES, "B-1", "B"),
+        (CODES, "C-0001", None),
+        (CODES, "0042", None),
+        (CODES, "A-12.pdf 1", None),  # called by its file, since it has no code
+        (NUMBERS, "0042", "A"),
+        (NUMBERS, "205", "A"),
+        (NUMBERS, "101", "B"),
+        (NUMBERS, "206", None),
+        (NUMBERS, "room 1", None),
+    ],
+)
+def test_version_by_code(copies: CopyNumbers, copy: str, version: str | None) -> None:
+    exam = rubric(ALL, versions=("A", "B"), version_from="code", copies=copies)
+    told_version, flags = version_of(copy, (), layout(MARK), exam, student=None)
+    assert told_version == version
+    assert [flag.kind for flag in flags] == ([] if version else [FlagKind.UNKNOWN_VERSION])
+    assert all(f"its page code says of the copy, '{copy}', tells none" in flag.detail or copy[0] == "C" for flag in flags)
+
+
+# --------------------------------------------------------------------------- versions in another order
+
+FIRST, SECOND = choice("1"), choice("2", page=2)
+PERMUTED = rubric(
+    question("1", Policy.SINGLE, 2, "A"),
+    question("2", Policy.ALL_OR_NOTHING, 3, "CD"),
+    versions=("A", "B"),
+    version_from="mark",
+    permutations={"B": Permutation({"1": "2", "2": "1"}, {"1": {"A": "D", "B": "C", "C": "B", "D": "A"}})},
+)
+
+
+def permuted(first: str, second: str, version: str | None, unsure: str = "") -> tuple[Scorecard, tuple[Flag, ...]]:
+    held = [answer(FIRST, first, unsure), answer(SECOND, second)]
+    return score("b1", held, layout(FIRST, SECOND, pages=2), PERMUTED, version=version)
+
+
+def test_a_permuted_version_earns_the_same_for_the_same() -> None:
+    card, _ = permuted("A", "CD", "A")
+    assert plain([one.points for one in card.questions]) == [2, 3]
+    card, _ = permuted("AB", "A", "B")  # there boxes A and B of field 1 are alternatives D and C of question 2
+    assert plain([one.points for one in card.questions]) == [2, 3]
+    assert card.questions[1].rule == "all-or-nothing: marked C D, key C D (printed as question 1: A B)"
+    card, _ = permuted("A", "CD", "B")
+    assert plain([one.question for one in card.questions if one.points]) == []
+
+
+def test_an_unsure_mark_of_a_permuted_version_moves_the_question_that_is_printed_there() -> None:
+    card, (flag,) = permuted("A", "A", "B", unsure="B")
+    assert plain([(one.low, one.high) for one in card.questions]) == [(2, 2), (0, 3)]
+    assert (flag.field, flag.page) == ("1", 1)
+
+
+def test_an_unknown_version_counts_every_order() -> None:
+    card, _ = permuted("AB", "A", None)
+    assert plain([(one.low, one.high) for one in card.questions]) == [(0, 2), (0, 3)]
+    assert "version not known; A: " in card.questions[0].rule
+    same, _ = permuted("", "", None)
+    assert same.points == 0
+
+
+def test_a_missing_page_concerns_the_question_that_is_printed_there() -> None:
+    card, _ = score("b1", [answer(FIRST, "AB")], layout(FIRST, SECOND, pages=2), PERMUTED, version="B")
+    assert plain([(one.low, one.high) for one in card.questions]) == [(0, 2), (3, 3)]
+
+
 # --------------------------------------------------------------------------- whatever a person decides
 
 POINTS = st.fractions(min_value=-5, max_value=5, max_denominator=6)
@@ -342,7 +530,7 @@ STATES = st.lists(st.sampled_from(["empty", "marked", "unsure"]), min_size=4, ma
 
 @st.composite
 def questions(draw: st.DrawFn) -> Question:
-    policy = draw(st.sampled_from([Policy.ALL_OR_NOTHING, Policy.PER_ALTERNATIVE, Policy.SINGLE]))
+    policy = draw(st.sampled_from([one for one in Policy if one not in (Policy.CREDIT, Policy.OPEN)]))
     floor, cap = sorted((draw(POINTS), draw(POINTS)))
     right = st.frozensets(st.sampled_from("ABCD"), max_size=1 if policy is Policy.SINGLE else 4)
     keys = draw(st.lists(right, min_size=1, max_size=2))
@@ -351,7 +539,12 @@ def questions(draw: st.DrawFn) -> Question:
         policy,
         Fraction(draw(st.integers(0, 5))),
         keys={"": tuple(keys)},
-        values={"": {one: draw(POINTS) for one in "ABCD"}},
+        values={"": {one: draw(POINTS) / (5 if policy is Policy.MOODLE else 1) for one in "ABCD"}},
+        alternatives=tuple("ABCD"),
+        negative=draw(st.sampled_from([Fraction(0), Fraction(1, 4), Fraction(1)])),
+        rule=draw(st.sampled_from(RExamsRule)),
+        partial=draw(st.booleans()),
+        multiple_is_wrong=draw(st.booleans()),
         floor=draw(st.sampled_from([None, floor])),
         cap=draw(st.sampled_from([None, cap])),
         wrong=draw(POINTS),

@@ -24,7 +24,8 @@ from scangrade.authoring.truth import BatchTruth, BookletTruth
 from scangrade.definitions.layout import load_layout
 from scangrade.definitions.rubric import load_rubric
 from scangrade.errors import DefinitionError, OutputError
-from scangrade.model import Field, FieldKind, Layout, Policy, Question, Rubric, Student
+from scangrade.grades.policies import SUMMED
+from scangrade.model import Field, FieldKind, Layout, Question, Rubric, Student
 
 
 class Quirk(StrEnum):
@@ -378,7 +379,7 @@ def _right(question: Question | None, version: str) -> frozenset[str] | None:
     """The best answer, None where the rubric has none."""
     if question is None:
         return None
-    if question.policy is Policy.PER_ALTERNATIVE:
+    if question.policy in SUMMED:
         points = question.values.get(version, question.values.get("", {}))
         return frozenset(value for value, worth in points.items() if worth > 0)
     keys = question.keys.get(version, question.keys.get("", ()))

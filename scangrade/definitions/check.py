@@ -7,12 +7,12 @@ from typing import TypeVar
 
 from scangrade.definitions.faults import listed, shown
 from scangrade.errors import Issue, Severity, near_miss
-from scangrade.model import Field, FieldKind, Layout, Policy, Question, Roster, Rubric, Student
+from scangrade.model import Field, FieldKind, Layout, PageCodeKind, Policy, Question, Roster, Rubric, Student
 
 V = TypeVar("V")
 
 _SHOWN = 5  # students that a message names before it says how many more there are
-_BY_BOXES = (Policy.ALL_OR_NOTHING, Policy.PER_ALTERNATIVE, Policy.SINGLE)
+_BY_PEOPLE = (Policy.CREDIT, Policy.OPEN)
 
 
 def check(layout: Layout, rubric: Rubric, roster: Roster | None) -> tuple[Issue, ...]:
@@ -27,6 +27,8 @@ def check(layout: Layout, rubric: Rubric, roster: Roster | None) -> tuple[Issue,
         *(issue for question in rubric.questions for issue in _question(question, layout, rubric)),
         *_fields_without_question(layout, rubric),
         *_version_field(layout, rubric),
+        *_version_code(layout, rubric),
+        *_permutations(layout, rubric),
         *_roster_versions(rubric, roster),
         *_number_lengths(layout, roster),
     )
@@ -62,7 +64,7 @@ def _question(question: Question, layout: Layout, rubric: Rubric) -> Iterator[Is
                 where, f"the question is open, so nobody looks at the boxes of field {listed(boxed)}.", "Is the policy right?"
             )
         return
-    kind = FieldKind.CHOICE if question.policy in _BY_BOXES else FieldKind.CREDIT
+    kind = FieldKind.CREDIT if question.policy in _BY_PEOPLE else FieldKind.CHOICE
     fields = [field for field in mine if field.kind is kind]
     if not fields:
         others = [f"{field.id} ({field.kind})" for field in mine]
@@ -103,10 +105,12 @@ def _alternatives(question: Question, field: Field, rubric: Rubric) -> Iterator[
         for one in [value for value in points if value not in boxes]:
             yield _no_box(where, f"the points{of} name", one, field, boxes)
         lacking = [value for value in boxes if value not in points]
-        if lacking:
+        if lacking and question.policy is not Policy.QTI:  # there a default holds
             yield _error(
                 where, f"the points{of} say nothing of alternative {listed(lacking)}.", "Write 0 where a mark earns nothing."
             )
+    if question.policy is Policy.SINGLE and question.wrong is None and len(boxes) < 2:
+        yield _error(where, f'wrong = "formula" needs two alternatives or more; field {shown(field.id)} has {len(boxes)}.')
     if question.policy is Policy.SINGLE and field.many:
         yield _warning(
             where, f"policy single, but field {shown(field.id)} takes any number of marks.", 'Should it have select = "one"?'
@@ -184,6 +188,45 @@ def _version_field(layout: Layout, rubric: Rubric) -> Iterator[Issue]:
             f"the versions are {listed(rubric.versions)}, but the layout's version boxes are {listed(boxes)}.",
             "Make them the same.",
         )
+
+
+def _version_code(layout: Layout, rubric: Rubric) -> Iterator[Issue]:
+    if rubric.version_from != "code":
+        return
+    code = layout.page_code
+    if code is None or code.kind is not PageCodeKind.BARCODE or "{copy}" not in code.content:
+        yield _error(
+            _in_rubric(rubric, "version_from"),
+            "versions come from the page code, but the layout's says no copy.",
+            'It needs {copy} in its content, as in "{exam}/{copy}/{page}".',
+        )
+
+
+def _permutations(layout: Layout, rubric: Rubric) -> Iterator[Issue]:
+    """Where a version prints a question elsewhere, there are the boxes for it, and each box is one of its alternatives."""
+    fields = {one.question: one for one in layout.fields if one.kind in (FieldKind.CHOICE, FieldKind.CREDIT)}
+    for version, permutation in rubric.permutations.items():
+        for place in dict.fromkeys([*permutation.questions, *permutation.alternatives]):
+            meant = permutation.questions.get(place, place)
+            where = _in_rubric(rubric, f"permutations.{version}")
+            here, own = fields.get(place), fields.get(meant)
+            if here is None or own is None:
+                if here is not own:
+                    bare = place if here is None else meant
+                    yield _error(
+                        where,
+                        f"version {version} prints question {shown(meant)} as {shown(place)}, but {shown(bare)} has no boxes.",
+                    )
+                continue
+            boxes, alternatives = [[box.value for box in one.boxes] for one in (here, own)]
+            told = permutation.alternatives.get(place, {box: box for box in boxes})
+            if here.kind is not own.kind or sorted(told) != sorted(boxes) or sorted(told.values()) != sorted(alternatives):
+                yield _error(
+                    where,
+                    f"version {version} prints question {shown(meant)} as {shown(place)}, whose boxes are {listed(boxes)}; its alternatives"
+                    f" are {listed(alternatives)}, and it is not said which box is which.",
+                    "Name every box under alternatives, once on either side.",
+                )
 
 
 def _roster_versions(rubric: Rubric, roster: Roster | None) -> Iterator[Issue]:

@@ -7,8 +7,9 @@ from fractions import Fraction
 
 from scangrade.grades.cells import safe_text
 from scangrade.grades.compare import Change, Comparison, QuestionChange
+from scangrade.grades.gradebook import booklet_number
 from scangrade.grades.rounding import exact, rounded
-from scangrade.model import Identity, MatchStatus, QuestionScore, Student
+from scangrade.model import Identity, QuestionScore, Student
 from scangrade.run.files import Table
 
 _PERSON = ("student_number", "last_name", "first_name", "booklet")
@@ -60,9 +61,6 @@ def comparison_table(comparison: Comparison, identities: Mapping[str, Identity],
 
 def _person(booklet: str, identities: Mapping[str, Identity]) -> tuple[str, ...]:
     identity = identities[booklet]
-    student = identity.student
-    if student is None:  # as in the gradebook: no number where it is not certain whose booklet it is
-        number = identity.number if identity.status in (MatchStatus.NO_ROSTER, MatchStatus.DUPLICATE) else ""
-        student = Student(number)
+    student = identity.student or Student(booklet_number(identity))
     words = student.number, student.last_name, student.first_name
     return tuple(safe_text(one) for one in (*words, booklet))

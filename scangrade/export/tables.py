@@ -1,4 +1,4 @@
-"""The tables that become `gradebook.csv`, `marks.csv`, `flags.csv` and `pages.csv`.
+"""The tables that become `gradebook.csv`, `scores.csv`, `marks.csv`, `flags.csv` and `pages.csv`.
 
 Programs rely on these files: the columns that the contract names come first and keep their names; further ones follow.
 Cells that hold words from outside, such as file names, are made harmless for spreadsheets.
@@ -7,17 +7,22 @@ Cells that hold words from outside, such as file names, are made harmless for sp
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from scangrade.grades.cells import safe_text
-from scangrade.grades.score import doubtful_pages
-from scangrade.model import Answer, Booklet, Flag, FlagKind, Layout, PageRead, ScannedPage
+from scangrade.grades.gradebook import booklet_number
+from scangrade.grades.rounding import rounded
+from scangrade.grades.score import doubtful_pages, part_totals
+from scangrade.grades.total import shown_points, total_rule
+from scangrade.model import Answer, Booklet, Flag, FlagKind, Identity, Layout, PageRead, Rubric, ScannedPage, Scorecard
 from scangrade.run.files import Table
 
 if TYPE_CHECKING:
     import pandas as pd
 
 GRADEBOOK: Final = "gradebook.csv"
+SCORES: Final = "scores.csv"
 MARKS: Final = "marks.csv"
 FLAGS: Final = "flags.csv"
 PAGES: Final = "pages.csv"
@@ -27,6 +32,38 @@ def gradebook_table(gradebook: pd.DataFrame) -> Table:
     """The gradebook as it is: its cells are text already, made harmless where they need be."""
     rows = tuple(tuple(str(cell) for cell in row) for row in gradebook.itertuples(index=False, name=None))
     return Table(GRADEBOOK, tuple(str(name) for name in gradebook.columns), rows)
+
+
+def scores_table(cards: Sequence[Scorecard], identities: Sequence[Identity], rubric: Rubric) -> Table:
+    """How every number of the gradebook came: a row per question, part and exam of every booklet, with the rule that gave its points.
+
+    Parameters
+    ----------
+    cards : sequence of Scorecard
+    identities : sequence of Identity
+        One per scorecard, in any order.
+    rubric : Rubric
+    """
+    numbers = {one.booklet: booklet_number(one) for one in identities}
+    questions = {one.id: one for one in rubric.questions}
+    parts = {one.id: sum((questions[name].maximum for name in one.questions), Fraction(0)) for one in rubric.parts}
+
+    def worth(*points: Fraction | None) -> tuple[str, ...]:
+        return tuple("" if one is None else rounded(one, rubric.places) for one in points)
+
+    rows = []
+    for card in cards:
+        who = safe_text(card.booklet), safe_text(numbers[card.booklet])
+        for one in card.questions:
+            points = worth(one.points, questions[one.question].maximum, one.low, one.high)
+            rows.append((*who, "question", one.question, *points, safe_text(one.rule)))
+        for total in part_totals(card, rubric):
+            points = worth(total.points, parts[total.part], total.low, total.high)
+            rows.append((*who, "part", total.part, *points, "sum of its questions"))
+        exam = ("" if one is None else shown_points(one, rubric) for one in (card.points, rubric.total, card.low, card.high))
+        rows.append((*who, "exam", "", *exam, total_rule(card, rubric)))
+    header = ("booklet", "student_number", "of", "id", "points", "max_points", "points_low", "points_high", "rule")
+    return Table(SCORES, header, tuple(rows))
 
 
 def marks_table(

@@ -15,6 +15,7 @@ from scangrade.errors import Issue, Severity
 from scangrade.grades.cells import is_formula, safe_text
 from scangrade.grades.rounding import rounded
 from scangrade.grades.score import part_totals
+from scangrade.grades.total import grade_of, shown_points
 from scangrade.model import Identity, MatchStatus, Roster, Rubric, Scorecard, Student
 
 if TYPE_CHECKING:
@@ -34,8 +35,9 @@ class Status(StrEnum):
 #: Columns that hold words from outside.
 TEXT_COLUMNS: Final = ("student_number", "last_name", "first_name", "email", "booklet")
 
-#: Columns that every gradebook begins with; then one per question id, then one per part: "part:" and its id.
+#: Columns that every gradebook begins with; then one per question id, then one per part: "part:" and its id; then "grade" with a scale.
 COLUMNS: Final = (*TEXT_COLUMNS, "status", "points", "max_points", "points_low", "points_high")
+GRADE: Final = "grade"
 
 
 def gradebook(
@@ -56,6 +58,7 @@ def gradebook(
     DataFrame
         Cells are text. Students in roster order, those without a booklet as `absent`; then booklets without a student, in the order
         of `scorecards`. Points have at most `rubric.places` decimals, rounded half up once, and are blank where they are not certain.
+        The exam's points are rounded to the rubric's step, where it has one.
         A question whose id is one of `COLUMNS` has "question:" before it.
     tuple of Issue
         One per column with text that a spreadsheet would have run as a formula, and that was given a quote.
@@ -82,32 +85,40 @@ def gradebook(
         rows += [_row(card, identity_of[card.booklet], student, rubric) for card in cards] or [_absent(student, rubric)]
     left = [card for cards in of_student.values() for card in cards]
     rows += [_row(card, identity_of[card.booklet], identity_of[card.booklet].student, rubric) for card in (*left, *others)]
-    names = [f"question:{one.id}" if one.id in COLUMNS else one.id for one in rubric.questions]
+    names = [f"question:{one.id}" if one.id in (*COLUMNS, GRADE) else one.id for one in rubric.questions]
     issues = _formula_issues(rows)
     table = pd.DataFrame(
         [[*(safe_text(cell) for cell in row[: len(TEXT_COLUMNS)]), *row[len(TEXT_COLUMNS) :]] for row in rows],
-        columns=[*COLUMNS, *names, *(f"part:{one.id}" for one in rubric.parts)],
+        columns=[*COLUMNS, *names, *(f"part:{one.id}" for one in rubric.parts), *([GRADE] if rubric.scale else [])],
         dtype=object,
     )
     return table, issues
 
 
 def _row(card: Scorecard, identity: Identity, student: Student | None, rubric: Rubric) -> list[str]:
-    places = rubric.places
-    number = identity.number if identity.status in (MatchStatus.NO_ROSTER, MatchStatus.DUPLICATE) else ""
-    points = [card.points, rubric.total, card.low, card.high, *(one.points for one in card.questions)]
-    points += [one.points for one in part_totals(card, rubric)]
+    number = booklet_number(identity)
+    exam = [card.points, rubric.total, card.low, card.high]
+    points = [*(one.points for one in card.questions), *(one.points for one in part_totals(card, rubric))]
     return [
         *_person(student or Student(number)),
         card.booklet,
         _status(card, identity).value,
-        *("" if one is None else rounded(one, places) for one in points),
+        *("" if one is None else shown_points(one, rubric) for one in exam),
+        *("" if one is None else rounded(one, rubric.places) for one in points),
+        *([] if rubric.scale is None else ["" if card.points is None else grade_of(card.points, rubric)]),
     ]
 
 
+def booklet_number(identity: Identity) -> str:
+    """The number that stands beside a booklet: none where it is not certain whose it is, so that no program takes it for somebody's."""
+    if identity.student is not None:
+        return identity.student.number
+    return identity.number if identity.status in (MatchStatus.NO_ROSTER, MatchStatus.DUPLICATE) else ""
+
+
 def _absent(student: Student, rubric: Rubric) -> list[str]:
-    blank = [""] * (2 + len(rubric.questions) + len(rubric.parts))
-    return [*_person(student), "", Status.ABSENT.value, "", rounded(rubric.total, rubric.places), *blank]
+    blank = [""] * (2 + len(rubric.questions) + len(rubric.parts) + (rubric.scale is not None))
+    return [*_person(student), "", Status.ABSENT.value, "", shown_points(rubric.total, rubric), *blank]
 
 
 def _person(student: Student) -> tuple[str, str, str, str]:

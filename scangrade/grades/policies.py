@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Final
 
 from scangrade.grades.rounding import exact
-from scangrade.model import Keys, Policy, Question
+from scangrade.model import Keys, Policy, Question, RExamsRule, Void
 
 HALF: Final = Fraction(1, 2)
 _CREDIT_BOX: Final = re.compile(r"(\d+)(H?)")
@@ -40,12 +40,30 @@ def all_or_nothing(question: Question, version: str, marked: frozenset[str]) -> 
 def per_alternative(question: Question, version: str, marked: frozenset[str]) -> Award:
     """The sum of the points of the marked alternatives, then floor and cap; an alternative without a value is worth 0."""
     values = values_of(question, version)
-    terms = [(one, values.get(one, Fraction(0))) for one in in_order(marked)]
-    total = sum((points for _, points in terms), Fraction(0))
+    total = sum((values.get(one, Fraction(0)) for one in marked), Fraction(0))
     points = _within(total, question.floor, question.cap)
-    summed = " ".join(f"{one} {'+' if value >= 0 else ''}{exact(value)}" for one, value in terms) or "nothing"
     held = "" if points == total else f", {'floor' if points > total else 'cap'} {exact(points)}"
-    return Award(points, f"per-alternative: marked {summed}, sum {exact(total)}{held}")
+    return Award(points, f"per-alternative: marked {_terms(marked, values, Fraction(0))}, sum {exact(total)}{held}")
+
+
+def moodle(question: Question, version: str, marked: frozenset[str]) -> Award:
+    """The points times the sum of the fractions of the marked alternatives, which counts from 0 to 1 (Moodle's multi-answer)."""
+    values = values_of(question, version)
+    total = sum((values.get(one, Fraction(0)) for one in marked), Fraction(0))
+    share = _within(total, Fraction(0), Fraction(1))
+    held = "" if share == total else f", counts as {exact(share)}"
+    return Award(
+        share * question.points, f"moodle: marked {_terms(marked, values, Fraction(0))}, fractions {exact(total)}{held}"
+    )
+
+
+def qti(question: Question, version: str, marked: frozenset[str]) -> Award:
+    """The sum of the mapped points, `default` for a mark that is not mapped, between the lower and the upper bound (QTI mapResponse)."""
+    values = values_of(question, version)
+    total = sum((values.get(one, question.default) for one in marked), Fraction(0))
+    points = _within(total, question.floor, question.cap)
+    held = "" if points == total else f", {'lower' if points > total else 'upper'} bound {exact(points)}"
+    return Award(points, f"qti: marked {_terms(marked, values, question.default)}, sum {exact(total)}{held}")
 
 
 def single(question: Question, version: str, marked: frozenset[str]) -> Award:
@@ -56,9 +74,119 @@ def single(question: Question, version: str, marked: frozenset[str]) -> Award:
         return Award(question.points, saw)
     if not marked:
         return Award(question.blank, f"{saw}, blank")
+    wrong, formula = wrong_points(question), f" -{exact(question.points)}/({len(question.alternatives)} - 1)"
     if len(marked) > 1:
-        return Award(question.multiple, f"{saw}, several marks")
-    return Award(question.wrong, f"{saw}, wrong")
+        return Award(wrong if question.multiple_is_wrong else question.multiple, f"{saw}, several marks")
+    return Award(wrong, f"{saw}, wrong{formula if question.wrong is None else ''}")
+
+
+def wrong_points(question: Question) -> Fraction:
+    """What a wrong answer earns: a number, or by formula so that a blind guess earns nothing on average.
+
+    Raises
+    ------
+    ValueError
+        If it goes by formula and the question has fewer than two alternatives.
+    """
+    if question.wrong is not None:
+        return question.wrong
+    if len(question.alternatives) < 2:
+        raise ValueError(f"question {question.id}: the formula needs two alternatives, not {len(question.alternatives)}")
+    return -question.points / (len(question.alternatives) - 1)
+
+
+# --------------------------------------------------------------------------- policies that count right and wrong marks
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many alternatives are right and wrong by a key, and how many of either are marked."""
+
+    key: int
+    others: int
+    right: int
+    wrong: int
+
+    @property
+    def deviations(self) -> int:
+        """Boxes that are not as they should be."""
+        return self.key - self.right + self.wrong
+
+
+#: Takes a question and a count; gives the share of the question's points.
+Sharing = Callable[[Question, Count], Fraction]
+
+
+def per_box(question: Question, count: Count) -> Fraction:  # noqa: ARG001 - all sharings are of one kind
+    """Every box in its right state earns its share (Auto Multiple Choice)."""
+    return Fraction(count.key + count.others - count.deviations, count.key + count.others)
+
+
+def one_deviation_half(question: Question, count: Count) -> Fraction:  # noqa: ARG001
+    """Everything right earns all, exactly one wrong box half, else nothing."""
+    return Fraction(1) if not count.deviations else HALF if count.deviations == 1 else Fraction(0)
+
+
+def no_over_selection(question: Question, count: Count) -> Fraction:  # noqa: ARG001
+    """Every right mark earns its share; more marks than right alternatives earn nothing. Where none is right, only a blank earns all."""
+    if count.right + count.wrong > count.key:
+        return Fraction(0)
+    return Fraction(count.right, count.key) if count.key else Fraction(1)
+
+
+def r_exams(question: Question, count: Count) -> Fraction:
+    """What R/exams' `exams_eval` gives, for multiple choice.
+
+    References
+    ----------
+    .. [1] The package's function `exams_eval`: https://www.r-exams.org, CRAN package exams.
+    """
+    blank, least = not count.right + count.wrong, -question.negative
+    if not question.partial:
+        if blank and question.negative:
+            return Fraction(0)
+        return Fraction(1) if not count.deviations else least
+    earned = Fraction(count.right, count.key) if count.right else Fraction(0)
+    if count.wrong:
+        parts = {
+            RExamsRule.FALSE2: max(count.others, 2),
+            RExamsRule.FALSE: count.others,
+            RExamsRule.TRUE: count.key,
+            RExamsRule.ALL: 1,
+        }
+        part = parts.get(question.rule)
+        if part == 0:  # no alternative is right, and a wrong mark costs one by how many are
+            return least
+        earned -= Fraction(count.wrong, part) if part else 0
+    return max(earned, least)
+
+
+#: What a count of right and wrong marks earns, by policy.
+SHARINGS: Final[Mapping[Policy, Sharing]] = {
+    Policy.PER_BOX: per_box,
+    Policy.ONE_DEVIATION_HALF: one_deviation_half,
+    Policy.NO_OVER_SELECTION: no_over_selection,
+    Policy.R_EXAMS: r_exams,
+}
+
+
+def counted(question: Question, version: str, marked: frozenset[str]) -> Award:
+    """The share that the policy gives for right and wrong marks; by the best key where several are right."""
+    keys = keys_of(question, version)
+    sharing = SHARINGS[question.policy]
+    shares = [(sharing(question, _count(question, key, marked)), place) for place, key in enumerate(keys)]
+    share, place = max(shares, key=lambda one: (one[0], -one[1]))
+    count = _count(question, keys[place], marked)
+    how = question.policy.value
+    if question.policy is Policy.R_EXAMS:
+        how += f" {question.rule}" if question.partial else " without partial credit"
+    saw = f"{count.right} of {count.key} right and {count.wrong} wrong marked"
+    return Award(share * question.points, f"{how}: {_saw(marked, keys)}, {saw}, {exact(share)} of the points")
+
+
+def _count(question: Question, key: frozenset[str], marked: frozenset[str]) -> Count:
+    others = len(set(question.alternatives) - key)
+    return Count(len(key), others, len(marked & key), len(marked - key))
 
 
 def credit(question: Question, version: str, marked: frozenset[str]) -> Award:  # noqa: ARG001 - versions have no part in it
@@ -80,8 +208,15 @@ POLICIES: Final[Mapping[Policy, Scoring]] = {
     Policy.ALL_OR_NOTHING: all_or_nothing,
     Policy.PER_ALTERNATIVE: per_alternative,
     Policy.SINGLE: single,
+    Policy.MOODLE: moodle,
+    Policy.QTI: qti,
+    **dict.fromkeys(SHARINGS, counted),
     Policy.CREDIT: credit,
 }
+
+#: Policies that hold marks against a key, and those that sum the values of marks.
+KEYED: Final = frozenset({Policy.ALL_OR_NOTHING, Policy.SINGLE, *SHARINGS})
+SUMMED: Final = frozenset({Policy.PER_ALTERNATIVE, Policy.MOODLE, Policy.QTI})
 
 
 def keys_of(question: Question, version: str) -> Keys:
@@ -94,15 +229,23 @@ def values_of(question: Question, version: str) -> Mapping[str, Fraction]:
     return question.values.get(version, question.values.get("", {}))
 
 
+def criteria_points(question: Question, met: Iterable[str]) -> Fraction | None:
+    """What an open answer earns that meets these criteria: their sum, between the question's floor and its points.
+
+    None where the rubric lacks one of them.
+    """
+    known = {one.id: one.points for one in question.criteria}
+    wanted = set(met)
+    if not wanted <= known.keys():
+        return None
+    return _within(sum((known[one] for one in wanted), Fraction(0)), question.floor, question.points)
+
+
 def has_key(question: Question, version: str) -> bool:
     """Whether the rubric says already what is right."""
-    match question.policy:
-        case Policy.ALL_OR_NOTHING | Policy.SINGLE:
-            return bool(keys_of(question, version))
-        case Policy.PER_ALTERNATIVE:
-            return bool(values_of(question, version))
-        case Policy.CREDIT | Policy.OPEN:
-            return True
+    if question.policy in KEYED:
+        return bool(keys_of(question, version))
+    return question.policy not in SUMMED or bool(values_of(question, version))
 
 
 def credit_value(box: str) -> Fraction:
@@ -121,15 +264,41 @@ def credit_value(box: str) -> Fraction:
 
 def widest(question: Question, version: str) -> tuple[Fraction, Fraction]:
     """Least and most points of a question, whatever is marked: holds for every policy."""
-    values = values_of(question, version).values() if question.policy is Policy.PER_ALTERNATIVE else ()
-    if question.policy is Policy.PER_ALTERNATIVE:
-        low = sum((value for value in values if value < 0), Fraction(0))
-        high = sum((value for value in values if value > 0), Fraction(0)) if values else question.points
-        return _within(low, question.floor, question.cap), _within(high, question.floor, question.cap)
+    if question.void is not None:
+        held = void_points(question)
+        return held, held
+    if question.policy in SUMMED:
+        return _widest_sum(question, version)
     earned = [Fraction(0), question.points]
     if question.policy is Policy.SINGLE:
-        earned = [question.points, question.wrong, question.blank, *([] if question.multiple is None else [question.multiple])]
+        wrong = wrong_points(question)
+        earned = [question.points, wrong, question.blank, wrong if question.multiple is None else question.multiple]
+    elif question.policy in SHARINGS:
+        sharing = SHARINGS[question.policy]
+        for key in keys_of(question, version):
+            others = len(set(question.alternatives) - key)
+            counts = (Count(len(key), others, right, wrong) for right in range(len(key) + 1) for wrong in range(others + 1))
+            earned += [sharing(question, one) * question.points for one in counts]
+    elif question.policy is Policy.OPEN and question.floor is not None:
+        earned.append(question.floor)
     return min(earned), max(earned)
+
+
+def void_points(question: Question) -> Fraction:
+    """What everybody has of a question that does not count."""
+    return question.points if question.void is Void.FULL else Fraction(0)
+
+
+def _widest_sum(question: Question, version: str) -> tuple[Fraction, Fraction]:
+    known = values_of(question, version)
+    values = [known.get(one, question.default) for one in {*known, *question.alternatives}]
+    low = sum((value for value in values if value < 0), Fraction(0))
+    high = sum((value for value in values if value > 0), Fraction(0))
+    if question.policy is Policy.MOODLE:
+        return Fraction(0), question.points if not known else _within(high, Fraction(0), Fraction(1)) * question.points
+    if not known:
+        high = question.points
+    return _within(low, question.floor, question.cap), _within(high, question.floor, question.cap)
 
 
 def in_order(alternatives: Iterable[str]) -> list[str]:
@@ -141,6 +310,12 @@ def _within(points: Fraction, floor: Fraction | None, cap: Fraction | None) -> F
     if floor is not None and points < floor:
         return floor
     return cap if cap is not None and points > cap else points
+
+
+def _terms(marked: frozenset[str], values: Mapping[str, Fraction], default: Fraction) -> str:
+    """The marked alternatives with what each adds."""
+    terms = [(one, values.get(one, default)) for one in in_order(marked)]
+    return " ".join(f"{one} {'+' if value >= 0 else ''}{exact(value)}" for one, value in terms) or "nothing"
 
 
 def _saw(marked: frozenset[str], keys: Keys) -> str:

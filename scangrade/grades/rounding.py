@@ -6,6 +6,7 @@ Inside, points are fractions. Rounding is half up: a half goes away from zero, a
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 
@@ -23,6 +24,18 @@ def rounded(points: Fraction, places: int) -> str:
     decimals = f"{rest:0{places}d}".rstrip("0") if places else ""
     sign = "-" if points < 0 and units else ""
     return f"{sign}{whole}.{decimals}" if decimals else f"{sign}{whole}"
+
+
+def to_step(points: Fraction, step: Fraction) -> Fraction:
+    """The nearest multiple of a step above 0; from the middle, away from zero.
+
+    Examples
+    --------
+    >>> [str(to_step(Fraction(one), Fraction("0.5"))) for one in ("7.25", "7.24", "-7.25")]
+    ['15/2', '7', '-15/2']
+    """
+    units = math.floor(abs(points) / step + Fraction(1, 2))
+    return units * step if points >= 0 else -units * step
 
 
 def exact(points: Fraction) -> str:

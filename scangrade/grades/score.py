@@ -6,6 +6,7 @@ of it are the bounds. If they are equal, the points stand although the mark is o
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,9 +23,12 @@ from scangrade.grades.policies import (
     credit_value,
     has_key,
     in_order,
+    void_points,
     widest,
 )
 from scangrade.grades.rounding import exact
+from scangrade.grades.total import exam_points
+from scangrade.grades.version import printed_as
 from scangrade.model import (
     Answer,
     Field,
@@ -38,6 +42,7 @@ from scangrade.model import (
     Rubric,
     Scorecard,
     Verdict,
+    Void,
 )
 from scangrade.settings import SCORE, ScoreLimits
 
@@ -72,6 +77,16 @@ class _Asked:
     fields: tuple[Field, ...]
     answers: tuple[Answer | None, ...]
     versions: tuple[str, ...]  #: that the booklet can be
+    printed: str = ""  #: the question as which the form prints it, where a version permutes them
+    meant: Mapping[str, str] = dataclasses.field(default_factory=dict)  #: box -> alternative of the rubric, where they differ
+
+    def scored(self, version: str, boxes: frozenset[str]) -> Award:
+        """What marked boxes are worth in a version."""
+        marked = frozenset(self.meant.get(one, one) for one in boxes)
+        award = POLICIES[self.question.policy](self.question, version, marked)
+        if not self.printed:
+            return award
+        return replace(award, rule=f"{award.rule} (printed as question {self.printed}: {_listed(boxes)})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +132,7 @@ def score(
     Returns
     -------
     Scorecard
-        Points of every question of the rubric, in its order, and of the exam with its floor applied; None where they are not certain.
+        Points of every question of the rubric, in its order, and of the exam (`exam_points`), all exact; None where not certain.
     tuple of Flag
         `UNSURE_MARK`, `DOUBTFUL_ANSWER` and `CREDIT` per field, `OPEN_POINTS` once. `can_change_points` is false where every
         outcome is worth the same. Missing pages and unknown versions are flagged by those who find them.
@@ -138,21 +153,65 @@ def score(
     flags: list[Flag] = []
     waiting: dict[str, list[str]] = defaultdict(list)
     for question in rubric.questions:
-        own = tuple(fields.get(question.id, ()))
-        asked = _Asked(booklet, question, own, tuple(by_field.get(one.id) for one in own), versions)
+        asked = _asked(booklet, question, versions, rubric, fields, by_field)
         by_hand = given.get(question.id)
-        worth = _by_hand(asked, by_hand) if by_hand else _in_doubt(asked, _worth(asked, limits), doubtful)
+        if question.void is not None:
+            worth = _void(question)
+        elif by_hand:
+            worth = _by_hand(asked[0], by_hand)
+        else:
+            worth = _any_of(asked, [_in_doubt(one, _worth(one, limits), doubtful) for one in asked])
         flags += worth.flags
         if worth.waits_for and worth.low != worth.high:
             waiting[worth.waits_for].append(question.id)
         scores.append(QuestionScore(question.id, _certain(worth.low, worth.high), worth.low, worth.high, worth.rule))
-    low = _floored(sum((one.low for one in scores), Fraction(0)), rubric)
-    high = _floored(sum((one.high for one in scores), Fraction(0)), rubric)
+    low = exam_points({one.question: one.low for one in scores}, rubric)
+    high = exam_points({one.question: one.high for one in scores}, rubric)
     card = Scorecard(booklet, version or "", tuple(scores), _certain(low, high), low, high)
     if waiting:
         said = (f"{what} for question{'s' if len(ids) > 1 else ''} {', '.join(ids)}" for what, ids in waiting.items())
         flags.append(Flag(FlagKind.OPEN_POINTS, f"{'; '.join(said)}.", booklet))
     return card, tuple(flags)
+
+
+def _asked(
+    booklet: str,
+    question: Question,
+    versions: Sequence[str],
+    rubric: Rubric,
+    fields: Mapping[str, Sequence[Field]],
+    answers: Mapping[str, Answer],
+) -> list[_Asked]:
+    """A question as the booklet asks it; once per version where versions print it in different places or orders."""
+    if rubric.permutations.keys().isdisjoint(versions):
+        own = tuple(fields.get(question.id, ()))
+        return [_Asked(booklet, question, own, tuple(answers.get(one.id) for one in own), tuple(versions))]
+    found = []
+    for version in versions:
+        place, meant = printed_as(question.id, version, rubric)
+        own = tuple(fields.get(place, ()))
+        moved = place if meant or place != question.id else ""
+        held = tuple(answers.get(one.id) for one in own)
+        found.append(_Asked(booklet, question, own, held, (version,), moved, meant))
+    return found
+
+
+def _any_of(asked: Sequence[_Asked], worths: Sequence[_Worth]) -> _Worth:
+    """What a question is worth if it is not known which version the booklet is, and versions print it differently."""
+    if len(worths) == 1:
+        return worths[0]
+    low, high = min(one.low for one in worths), max(one.high for one in worths)
+    said = "; ".join(f"{one.versions[0]}: {worth.rule}" for one, worth in zip(asked, worths, strict=True))
+    flags = {(flag.kind, flag.field): flag for one in worths for flag in one.flags}
+    moved = tuple(replace(flag, can_change_points=low != high) for flag in flags.values())
+    waits = next((one.waits_for for one in worths if one.waits_for), "")
+    return _Worth(low, high, f"version not known; {said}", moved, waits)
+
+
+def _void(question: Question) -> _Worth:
+    points = void_points(question)
+    how = "full points for everybody" if question.void is Void.FULL else "taken out of the total"
+    return _Worth(points, points, f"void: {how}")
 
 
 def part_totals(card: Scorecard, rubric: Rubric) -> tuple[PartTotal, ...]:
@@ -178,10 +237,16 @@ def doubtful_pages(flags: Iterable[Flag]) -> Mapping[str, frozenset[int]]:
 def _by_hand(asked: _Asked, given: Given) -> _Worth:
     low, high = min(given.points), max(given.points)
     flags = []
+    least, most = _widest(asked)
+    page = asked.fields[0].page if asked.fields else 0
+    field = asked.fields[0].id if asked.fields else asked.question.id
+    if low < least or high > most:
+        why = f"points by hand ({given.said}) are not within the {exact(least)} to {exact(most)} that the rubric has for it"
+        detail = f"question {asked.question.id}: {why}. Give its points again."
+        flag = Flag(FlagKind.CREDIT, detail, asked.booklet, page, field=field, can_change_points=least != most)
+        return _Worth(least, most, f"by hand: {why}", (flag,))
     if low != high:
         detail = f"question {asked.question.id}: reviewers disagree on its points: {given.said}."
-        page = asked.fields[0].page if asked.fields else 0
-        field = asked.fields[0].id if asked.fields else asked.question.id
         flags.append(Flag(FlagKind.DISAGREEMENT, detail, asked.booklet, page, field=field))
     return _Worth(low, high, f"by hand: {given.said}", tuple(flags))
 
@@ -227,12 +292,12 @@ def _in_doubt(asked: _Asked, worth: _Worth, doubtful: frozenset[int]) -> _Worth:
 
 def _chosen(asked: _Asked, found: Sequence[tuple[Field, Answer]], limits: ScoreLimits) -> _Worth:
     """A question whose alternatives are marked."""
-    question, scoring = asked.question, POLICIES[asked.question.policy]
+    question = asked.question
     open_boxes = _NOTHING.union(*(answer.open for _, answer in found))
     marked = _NOTHING.union(*(answer.marked for _, answer in found)) - open_boxes
     doubted = any(answer.doubt for _, answer in found)
     if not open_boxes and len(asked.versions) == 1:
-        award = scoring(question, asked.versions[0], marked)
+        award = asked.scored(asked.versions[0], marked)
         if award.points is not None:
             return _Worth(award.points, award.points, award.rule)
     outcomes = _outcomes(question, marked, open_boxes, doubted=doubted, limits=limits)
@@ -241,12 +306,12 @@ def _chosen(asked: _Asked, found: Sequence[tuple[Field, Answer]], limits: ScoreL
         if outcomes is None:
             bounds.append(widest(question, version))
             continue
-        awards = [scoring(question, version, one) for one in outcomes]
+        awards = [asked.scored(version, one) for one in outcomes]
         points = [one.points for one in awards if one.points is not None]
         for outcome, award in zip(outcomes, awards, strict=True):
             if award.points is None:
                 asks = True
-                readings = (scoring(question, version, one).points for one in _at_most_one(outcome))
+                readings = (asked.scored(version, one).points for one in _at_most_one(outcome))
                 points += [one for one in readings if one is not None]
         bounds.append((min(points), max(points)))
         rules.append((version, awards[0]))
@@ -268,7 +333,7 @@ def _outcomes(
 
     A doubtful answer to a question that takes one mark becomes one mark or none, unless the rubric has points for several.
     """
-    if doubted and question.policy is Policy.SINGLE and question.multiple is None:
+    if doubted and question.policy is Policy.SINGLE and question.multiple is None and not question.multiple_is_wrong:
         return _at_most_one(open_boxes | marked)
     if len(open_boxes) > limits.most_open_boxes:
         return None
@@ -395,10 +460,6 @@ def _span(low: Fraction, high: Fraction) -> str:
 
 def _certain(low: Fraction, high: Fraction) -> Fraction | None:
     return low if low == high else None
-
-
-def _floored(points: Fraction, rubric: Rubric) -> Fraction:
-    return points if rubric.floor is None else max(points, rubric.floor)
 
 
 def _is_doubtful(page: int, doubtful: frozenset[int]) -> bool:

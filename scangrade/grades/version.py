@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 
 from scangrade.model import Answer, Field, FieldKind, Flag, FlagKind, Layout, Rubric, Student
 
@@ -35,14 +36,22 @@ def version_of(
     if rubric.version_from in rubric.versions:
         return rubric.version_from, ()
     fields = [one for one in layout.fields if one.kind is FieldKind.VERSION]
-    told = _from_roster(student) if rubric.version_from == "roster" else _from_marks(answers, fields)
+    match rubric.version_from:
+        case "roster":
+            told = _from_roster(student)
+        case "code":
+            told = _from_code(booklet, rubric)
+        case _:
+            told = _from_marks(answers, fields)
     if told in rubric.versions:
         return told, ()
-    where = fields[0] if fields and rubric.version_from != "roster" else None
+    where = fields[0] if fields and rubric.version_from == "mark" else None
     known = ", ".join(rubric.versions)
     if not told:
         if rubric.version_from == "roster":
             why = "the roster has none for its student" if student else "it is not certain whose booklet it is"
+        elif rubric.version_from == "code":
+            why = f"what its page code says of the copy, {booklet!r}, tells none"
         else:
             why = "it is not marked, not clearly marked, or its page is missing"
     else:
@@ -54,6 +63,48 @@ def version_of(
 
 def _from_roster(student: Student | None) -> str:
     return student.version if student else ""
+
+
+def _from_code(copy: str, rubric: Rubric) -> str:
+    """The version of a copy by its number or pattern, "" where it tells none; a booklet without a page code is called otherwise."""
+    copies = rubric.copies
+    if copies is None:
+        return ""
+    if copies.pattern:
+        match = copy_pattern(copies.pattern).fullmatch(copy)
+        return match["version"] if match else ""
+    if not copy.isdecimal():
+        return ""
+    number = int(copy)
+    return next((one for one, held in copies.ranges.items() if any(first <= number <= last for first, last in held)), "")
+
+
+def copy_pattern(pattern: str) -> re.Pattern[str]:
+    """What matches copies: literal text, with ``{version}``, and ``{number}`` for digits.
+
+    Examples
+    --------
+    >>> copy_pattern("{version}-{number}").fullmatch("B-0042")["version"]
+    'B'
+    """
+    places = {"{version}": "(?P<version>.+?)", "{number}": "[0-9]+"}
+    return re.compile("".join(places.get(part, re.escape(part)) for part in re.split(r"(\{version\}|\{number\})", pattern)))
+
+
+def printed_as(question: str, version: str, rubric: Rubric) -> tuple[str, Mapping[str, str]]:
+    """As which question a version prints one of the rubric's, and which alternatives its boxes are, where they are not what they say."""
+    permutation = rubric.permutations.get(version)
+    if permutation is None:
+        return question, {}
+    there = {meant: place for place, meant in permutation.questions.items()}
+    place = there.get(question, "" if question in permutation.questions else question)
+    return place, permutation.alternatives.get(place, {})
+
+
+def asked_at(place: str, version: str, rubric: Rubric) -> str:
+    """Which of the rubric's questions a version prints as this one: the reverse of `printed_as`."""
+    permutation = rubric.permutations.get(version)
+    return permutation.questions.get(place, place) if permutation else place
 
 
 def _from_marks(answers: Sequence[Answer], fields: Sequence[Field]) -> str:

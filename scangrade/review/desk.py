@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 
 from scangrade import __version__
@@ -27,10 +27,12 @@ from scangrade.export.tables import (
     GRADEBOOK,
     MARKS,
     PAGES,
+    SCORES,
     flags_table,
     gradebook_table,
     marks_table,
     pages_table,
+    scores_table,
 )
 from scangrade.grades.gradebook import gradebook
 from scangrade.grades.policies import widest
@@ -618,6 +620,14 @@ class Desk:
                 rows = {row[:2]: (row,) for row in pages}
                 write_whole(path, with_rows(path.read_bytes(), rows, columns=2))
             write_whole(self.folder / FLAGS, as_csv(flags_table(flags)))
+            path = self.folder / SCORES
+            if path.is_file():
+                scored = scores_table([one.card for one in known], [one.identity for one in known], definitions.rubric).rows
+                rows = {(one,): () for one in changed}
+                rows |= {key: tuple(held) for key, held in groupby(scored, key=lambda row: row[:1])}
+                write_whole(path, with_rows(path.read_bytes(), rows, columns=1))
+            else:
+                write_whole(path, as_csv(scores_table(cards, identities, definitions.rubric)))
             write_whole(self.folder / GRADEBOOK, as_csv(gradebook_table(table)))
 
         try:
