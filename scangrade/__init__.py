@@ -5,6 +5,7 @@ What the commands do can be called from Python; each is imported when it is firs
 - `grade_scans`: scans, layout, rubric and roster in, a run folder with a gradebook out
 - `check_definitions`: every fault of layout, rubric and roster
 - `regrade_run`, `compare_rubrics`: a run scored again with another rubric, or with two side by side
+- `take_points`: points of open questions from a CSV file
 - `preview_layout`: pictures of a layout's boxes over its form or over a scan
 - `draw_audit`, `read_audit`: boxes for a person to check, and how many of a run's can be wrong at most
 - `make_demo`: sample scans with their layout, rubric and roster
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from scangrade.authoring.samples import make_demo
     from scangrade.check import check as check_definitions
     from scangrade.grade import grade as grade_scans
+    from scangrade.points import take_points
     from scangrade.regrade import compare_rubrics
     from scangrade.regrade import regrade as regrade_run
 
@@ -35,6 +37,7 @@ __all__ = [
     "preview_layout",
     "read_audit",
     "regrade_run",
+    "take_points",
 ]
 
 #: Importing them all takes a second, which `scangrade --help` should not. A function with its module's name would be hidden by it.
@@ -47,6 +50,7 @@ _HOMES = {
     "preview_layout": ("scangrade.authoring.preview", "preview"),
     "read_audit": ("scangrade.audit", "read_audit"),
     "regrade_run": ("scangrade.regrade", "regrade"),
+    "take_points": ("scangrade.points", "take_points"),
 }
 
 

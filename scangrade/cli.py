@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from scangrade import __version__
-from scangrade.errors import DefinitionError, ExitCode, Issue, OutputError, ScangradeError, Severity
+from scangrade.errors import DefinitionError, ExitCode, FaultsError, Issue, OutputError, ScangradeError, Severity
 from scangrade.settings import AUDIT
 
 if TYPE_CHECKING:
@@ -45,11 +45,11 @@ class _Commands(click.Group):
         except KeyboardInterrupt:
             _say("Interrupted. What was read is stored: run the same command again to go on.")
             code = ExitCode.INTERNAL
-        except DefinitionError as error:
+        except FaultsError as error:
             _trace(ctx)
             for issue in error.issues:
                 _say(_as_line(issue))
-            _say(_tally(error.issues))
+            _say(_tally(error.issues, error.so))
             code = error.exit_code
         except ScangradeError as error:
             _trace(ctx)
@@ -141,7 +141,7 @@ def check(layout: Path, rubric: Path, roster: Path | None) -> ExitCode:
     issues = check_definitions(layout, rubric, roster)
     for issue in issues:
         click.echo(_as_line(issue))
-    _say(_tally(issues))
+    _say(_tally(issues, DefinitionError.so))
     return ExitCode.USAGE if any(issue.severity is Severity.ERROR for issue in issues) else ExitCode.DECIDED
 
 
@@ -273,6 +273,35 @@ def regrade(run: Path, rubric: Path | None, compare: Path | None, table: Path | 
     return held.exit_code
 
 
+@main.command()
+@click.argument("run", type=_PATH)
+@click.argument("file", type=_PATH, metavar="FILE.csv")
+@click.option("--reviewer", required=True, metavar="NAME", help="Who gave these points: stands beside each of them.")
+@click.option("--settle", is_flag=True, help="End disagreements with these, instead of adding one more opinion.")
+@_verbose
+def points(run: Path, file: Path, reviewer: str, settle: bool) -> ExitCode:
+    """Take points of open questions from a CSV file: all of it, or nothing where it has a fault.
+
+    A column per question (a filled copy of gradebook.csv will do), or rows with question and points or criteria. Prints who changes
+    and by how much (CSV).
+    """
+    from scangrade.points import take_points  # noqa: PLC0415 - see the module's docstring
+    from scangrade.run.files import csv_text  # noqa: PLC0415
+
+    done = take_points(run, file, reviewer=reviewer, settles=settle)
+    if done.changes:
+        click.echo(csv_text(done.table), nl=False)
+    lines = [
+        f"Taken     {done.taken} from {done.file}, as given by {done.reviewer}",
+        *([f"Known     {done.same} were in the run already"] if done.same else []),
+        f"Booklets  {len(done.changes) or 'none'} changed; of {_count(done.waiting, 'booklet')} the points are not certain yet",
+        f"Flags     {done.flags} for a person to look at",
+        *(f"{'Files' if index == 0 else '':10}{path}" for index, path in enumerate(done.files)),
+    ]
+    _say("\n".join(["", *lines]))
+    return done.exit_code
+
+
 @main.group()
 def layout() -> None:
     """See a layout, and what a layout file may hold."""
@@ -332,14 +361,12 @@ def _as_line(issue: Issue) -> str:
     return f"{issue.severity}: {issue}"
 
 
-def _tally(issues: tuple[Issue, ...]) -> str:
+def _tally(issues: tuple[Issue, ...], so: str) -> str:
     errors = sum(issue.severity is Severity.ERROR for issue in issues)
     warnings = len(issues) - errors
     if not issues:
         return "No faults."
-    return f"{_count(errors, 'error')}, {_count(warnings, 'warning')}." + (
-        " Nothing can be graded with these." if errors else ""
-    )
+    return f"{_count(errors, 'error')}, {_count(warnings, 'warning')}." + (f" {so}" if errors else "")
 
 
 def _closing(summary: RunSummary) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 
 from scangrade import settings
 from scangrade.answers.collate import collate, with_refs
@@ -18,11 +17,10 @@ from scangrade.answers.decisions import (
     as_disagreements,
     assigned_booklet,
     disputed_fields,
-    given_points,
     of_booklet,
     page_flags,
     place_pages,
-    points_of,
+    points_rulings,
     said,
     still_open,
     with_marks,
@@ -30,7 +28,7 @@ from scangrade.answers.decisions import (
 )
 from scangrade.answers.identify import claimed_twice, identify
 from scangrade.check import Definitions
-from scangrade.grades.rounding import exact
+from scangrade.grades.by_hand import given_points, given_words
 from scangrade.grades.score import Given, doubtful_pages, score
 from scangrade.grades.version import asked_at, version_of
 from scangrade.model import (
@@ -43,6 +41,7 @@ from scangrade.model import (
     Identity,
     MatchStatus,
     PageRead,
+    Question,
     Ruling,
     ScannedPage,
     Scorecard,
@@ -227,8 +226,8 @@ def lay_decisions(
     identity, own_flags = with_student(identity, identity_flags, booklet, definitions.roster, decisions)
     questions = {one.id: one for one in definitions.rubric.questions}
     given = {
-        question: Given(points_of(ruling), _said_points(ruling))
-        for question, ruling in given_points(booklet, questions, decisions).items()
+        question: _given(ruling, questions[question])
+        for question, ruling in points_rulings(booklet, questions, decisions).items()
     }
     return Laid(booklet, answers, identity, (*page_flags(placed, read.flags, layout, decisions), *own_flags), given)
 
@@ -238,11 +237,15 @@ def _digits(answers: Sequence[Answer], definitions: Definitions) -> list[Answer]
     return [one for one in answers if one.field in digits]
 
 
-def _said_points(ruling: Ruling) -> str:
-    return "; ".join(
-        f"{exact(Fraction(one.value))} by {one.reviewer}" + (f" ({one.remark})" if one.remark else "")
+def _given(ruling: Ruling, question: Question) -> Given:
+    """What reviewers gave to a question: one number, several where they disagree."""
+    points = {given_points(one.value, question) for one in ruling.opinions}
+    said = "; ".join(
+        f"{given_words(one.value, question)} by {one.reviewer}" + (f" ({one.remark})" if one.remark else "")
         for one in ruling.opinions
     )
+    unknown = "rest on criteria that the rubric does not have any more" if None in points else ""
+    return Given(tuple(sorted(one for one in points if one is not None)), said, unknown)
 
 
 def claims(laid: Sequence[Identity], definitions: Definitions) -> tuple[tuple[Identity, ...], tuple[Flag, ...]]:

@@ -2,7 +2,9 @@
 
 ScangradeError                 exit code
 ├── UsageError                 2   wrong use of a command
-│   └── DefinitionError        2   faults in layout, rubric or roster; holds all of them
+│   └── FaultsError            2   faults in a file of people's; holds all of them
+│       ├── DefinitionError    2   in layout, rubric or roster
+│       └── PointsError        2   in a file of points
 └── OutputError                4   a file or folder cannot be written
 """
 
@@ -56,16 +58,30 @@ class UsageError(ScangradeError):
     exit_code = ExitCode.USAGE
 
 
-class DefinitionError(UsageError):
-    """Layout, rubric or roster have faults: all of those found, not only the first."""
+class FaultsError(UsageError):
+    """A file of people's has faults: all of those found, not only the first."""
+
+    so = ""  #: what follows from them, for people
 
     def __init__(self, issues: Sequence[Issue]) -> None:
         super().__init__("\n".join(str(issue) for issue in issues))
         self.issues = tuple(issues)
 
-    def __reduce__(self) -> tuple[type[DefinitionError], tuple[tuple[Issue, ...]]]:
+    def __reduce__(self) -> tuple[type[FaultsError], tuple[tuple[Issue, ...]]]:
         """Take the issues along on the way out of a worker process, not only their text."""
         return type(self), (self.issues,)
+
+
+class DefinitionError(FaultsError):
+    """Layout, rubric or roster have faults."""
+
+    so = "Nothing can be graded with these."
+
+
+class PointsError(FaultsError):
+    """A file of points has faults."""
+
+    so = "Nothing was taken in: correct the file, and give it again."
 
 
 class OutputError(ScangradeError):

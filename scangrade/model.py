@@ -644,7 +644,7 @@ class Topic(StrEnum):
     MARK = "mark"  #: a box (field/box) of a page image: "marked", "empty" or "undone"
     STUDENT = "student"  #: whose booklet the image is part of: a student number, or `NOBODY`
     VERSION = "version"  #: of the booklet that the image is part of: one of the rubric's versions
-    POINTS = "points"  #: of a question (item) of that booklet: a fraction
+    POINTS = "points"  #: of a question (item) of that booklet: a fraction, or "criteria" and the ids of those met
     PAGE = "page"  #: what becomes of a page image: a `PageFate`, for `PLACED` with page and booklet after it
     FLAG = "flag"  #: a flag (item, see `flag_key`) that was looked at: "seen"
     SAMPLE = "sample"  #: a random sample that was drawn; value: JSON

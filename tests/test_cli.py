@@ -134,7 +134,7 @@ def test_check(run: Run, exam: dict[str, Path]) -> None:
     assert done.code == 2
     assert "error: exam/layout.toml:1, colour" in done.out
     assert "exam/rubric.toml" in done.out
-    assert "errors, 0 warnings." in done.err
+    assert "3 errors, 2 warnings." in done.err
 
 
 def test_a_fault_of_ours(run: Run, exam: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:

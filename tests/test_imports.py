@@ -22,7 +22,7 @@ LAYERS: list[set[str]] = [
     {"__main__"},
     {"cli"},
     {"terminal"},
-    {"review", "regrade"},
+    {"review", "regrade", "points"},
     {"grade", "audit", "authoring"},
     {"standing"},
     {"conclude"},

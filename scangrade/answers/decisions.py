@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 
 from scangrade.model import (
     NOBODY,
@@ -339,12 +338,7 @@ def with_student(
     return Identity(booklet.id, MatchStatus.MATCHED, number, found[0], identity.candidates), []
 
 
-def given_points(booklet: Booklet, questions: Collection[str], decisions: Decisions) -> dict[str, Ruling]:
-    """Points that people gave, by question."""
+def points_rulings(booklet: Booklet, questions: Collection[str], decisions: Decisions) -> dict[str, Ruling]:
+    """What people said that questions are worth (`Topic.POINTS`), by question."""
     found = {one: of_booklet(Topic.POINTS, booklet, decisions, one) for one in questions}
     return {one: ruling for one, ruling in found.items() if ruling is not None}
-
-
-def points_of(ruling: Ruling) -> tuple[Fraction, ...]:
-    """What reviewers gave: one number, several where they disagree."""
-    return tuple(sorted({Fraction(one.value) for one in ruling.opinions}))

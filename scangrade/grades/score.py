@@ -66,6 +66,7 @@ class Given:
 
     points: tuple[Fraction, ...]  #: one number; several where reviewers disagree
     said: str  #: who gave them and why, for people
+    unknown: str = ""  #: what the rubric does not have (any more) and they rest on, for people
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,13 +236,14 @@ def doubtful_pages(flags: Iterable[Flag]) -> Mapping[str, frozenset[int]]:
 
 
 def _by_hand(asked: _Asked, given: Given) -> _Worth:
-    low, high = min(given.points), max(given.points)
+    low, high = min(given.points, default=Fraction(0)), max(given.points, default=Fraction(0))
     flags = []
     least, most = _widest(asked)
     page = asked.fields[0].page if asked.fields else 0
     field = asked.fields[0].id if asked.fields else asked.question.id
-    if low < least or high > most:
-        why = f"points by hand ({given.said}) are not within the {exact(least)} to {exact(most)} that the rubric has for it"
+    if given.unknown or low < least or high > most:
+        outside = f"are not within the {exact(least)} to {exact(most)} that the rubric has for it"
+        why = f"points by hand ({given.said}) {given.unknown or outside}"
         detail = f"question {asked.question.id}: {why}. Give its points again."
         flag = Flag(FlagKind.CREDIT, detail, asked.booklet, page, field=field, can_change_points=least != most)
         return _Worth(least, most, f"by hand: {why}", (flag,))

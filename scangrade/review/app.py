@@ -30,6 +30,7 @@ from scangrade.answers.sampling import KINDS, Mark, draw
 from scangrade.conclude import score_booklet
 from scangrade.errors import OutputError
 from scangrade.geometry import as_matrix, project
+from scangrade.grades.by_hand import given_points
 from scangrade.grades.cells import safe_text
 from scangrade.grades.rounding import exact
 from scangrade.model import (
@@ -41,7 +42,9 @@ from scangrade.model import (
     FlagKind,
     MatchStatus,
     PageRead,
+    Question,
     Region,
+    Ruling,
     ScannedPage,
     Student,
     Topic,
@@ -697,7 +700,7 @@ class _Screens:
                     "text": _to("/region", b=booklet.id, n=str(text.page), q=text.id) if text and only_open else "",
                     "by_hand": said(ruling) if ruling else "",
                     "remark": ruling.last.remark if ruling else "",
-                    "given": exact(Fraction(ruling.last.value)) if ruling else "",
+                    "given": _given(ruling, question),
                 }
             )
         version = next((one for one in layout.fields if one.kind is FieldKind.VERSION and one.page in booklet.pages), None)
@@ -1141,6 +1144,12 @@ def _minutes(seconds: float) -> str:
     return (
         "about a minute" if minutes == 1 else f"about {minutes} minutes" if minutes < 90 else f"about {minutes / 60:.1f} hours"
     )
+
+
+def _given(ruling: Ruling | None, question: Question) -> str:
+    """Points that were given last, "" where there are none."""
+    points = given_points(ruling.last.value, question) if ruling else None
+    return "" if points is None else exact(points)
 
 
 def _span(low: Fraction, high: Fraction) -> str:

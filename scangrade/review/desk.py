@@ -34,8 +34,9 @@ from scangrade.export.tables import (
     pages_table,
     scores_table,
 )
+from scangrade.grades.by_hand import criteria_of, criteria_value, points_in
 from scangrade.grades.gradebook import gradebook
-from scangrade.grades.policies import widest
+from scangrade.grades.policies import criteria_points, widest
 from scangrade.grades.rounding import exact
 from scangrade.model import (
     FEATURES,
@@ -422,16 +423,18 @@ class Desk:
         question = next((one for one in self.definitions.rubric.questions if one.id == item), None)
         if question is None:
             raise RefusedError("There is no such question.")
-        try:
-            points = Fraction(value.replace(",", "."))
-        except (ValueError, ZeroDivisionError):
-            raise RefusedError(f"{value!r} is no number of points.") from None
+        met = criteria_of(value)
+        points = points_in(value) if met is None else criteria_points(question, met)
+        if points is None:
+            raise RefusedError(f"{value!r} is no number of points." if met is None else "There is no such criterion.")
         low, high = self.points_range(question)
         if not low <= points <= high:
             raise RefusedError(f"Question {item} is worth {exact(low)} to {exact(high)} points, not {exact(points)}.")
         card = next(one for one in concluded.card.questions if one.question == item)
         machine = exact(card.points) if card.points is not None else f"{exact(card.low)} to {exact(card.high)}"
-        return self._about(concluded, Topic.POINTS, item, str(points), machine)
+        return self._about(
+            concluded, Topic.POINTS, item, str(points) if met is None else criteria_value(question, met), machine
+        )
 
     def points_range(self, question: Question) -> tuple[Fraction, Fraction]:
         """Least and most points that a question can have in any version."""

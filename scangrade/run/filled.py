@@ -36,6 +36,22 @@ def filled_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, tuple
     UsageError
         If the file cannot be read, is no CSV file, or lacks one of the columns.
     """
+    places = None
+    for line, cells in filled_table(path):
+        if places is None:
+            places = _places(path, line, cells, columns)
+        else:
+            yield line, tuple(cells[place] if place < len(cells) else "" for place in places)
+
+
+def filled_table(path: Path) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """All rows of a CSV file that are not empty, the head row first: the line on which each begins, from 1, and its cells.
+
+    Raises
+    ------
+    UsageError
+        If the file cannot be read, is no CSV file, or is empty.
+    """
     text = _text(path)
     if text[:4].casefold() == "sep=":  # written by spreadsheets to tell each other the delimiter
         delimiter, head_line = text[4:5], 2
@@ -43,22 +59,19 @@ def filled_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, tuple
         head = text.partition("\n")[0]
         delimiter, head_line = max(_DELIMITERS, key=head.count), 1
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    before, places = 0, None
+    before, headed = 0, False
     try:
         for row in rows:
             line, before = before + 1, rows.line_num
-            if line < head_line:
-                continue
-            cells = [cell.strip() for cell in row]
-            if places is None:
-                places = _places(path, line, cells, columns)
-            elif any(cells):
-                yield line, tuple(cells[place] if place < len(cells) else "" for place in places)
+            cells = tuple(cell.strip() for cell in row)
+            if line >= head_line and (any(cells) or not headed):
+                headed = True
+                yield line, cells
     except csv.Error as error:
         raise UsageError(
             f"{path}:{before + 1}: the quotes do not fit together: {error}. Correct them in this line."
         ) from error
-    if places is None:
+    if not headed:
         raise UsageError(f"{path}: is empty. It needs the head row that it had when it was written.")
 
 
