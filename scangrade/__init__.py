@@ -6,6 +6,7 @@ What the commands do can be called from Python; each is imported when it is firs
 - `check_definitions`: every fault of layout, rubric and roster
 - `regrade_run`, `compare_rubrics`: a run scored again with another rubric, or with two side by side
 - `take_points`: points of open questions from a CSV file
+- `forget_run`: pictures and names removed from a run
 - `preview_layout`: pictures of a layout's boxes over its form or over a scan
 - `draw_audit`, `read_audit`: boxes for a person to check, and how many of a run's can be wrong at most
 - `make_demo`: sample scans with their layout, rubric and roster
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from scangrade.authoring.preview import preview as preview_layout
     from scangrade.authoring.samples import make_demo
     from scangrade.check import check as check_definitions
+    from scangrade.forget import forget as forget_run
     from scangrade.grade import grade as grade_scans
     from scangrade.points import take_points
     from scangrade.regrade import compare_rubrics
@@ -32,6 +34,7 @@ __all__ = [
     "check_definitions",
     "compare_rubrics",
     "draw_audit",
+    "forget_run",
     "grade_scans",
     "make_demo",
     "preview_layout",
@@ -45,6 +48,7 @@ _HOMES = {
     "check_definitions": ("scangrade.check", "check"),
     "compare_rubrics": ("scangrade.regrade", "compare_rubrics"),
     "draw_audit": ("scangrade.audit", "draw_audit"),
+    "forget_run": ("scangrade.forget", "forget"),
     "grade_scans": ("scangrade.grade", "grade"),
     "make_demo": ("scangrade.authoring.samples", "make_demo"),
     "preview_layout": ("scangrade.authoring.preview", "preview"),

@@ -29,7 +29,7 @@ from scangrade.export.contact_sheet import Cell, draw_sheets
 from scangrade.export.tables import MARKS
 from scangrade.grades.cells import safe_text
 from scangrade.model import MACHINE, Box, Layout, PageRead, PageSetAside, Verdict
-from scangrade.opening import open_run
+from scangrade.opening import open_run, refuse_forgotten
 from scangrade.paper.crops import Crop, crop_box
 from scangrade.paper.rasterise import SUFFIXES, open_scan
 from scangrade.progress import Progress, Silent
@@ -152,6 +152,7 @@ def draw_audit(
             " Give another folder with `--out`, or another `--seed`."
         )
     with open_run(run, writes=()) as store:
+        refuse_forgotten(store)
         cells = _cells(sample, run, store, scans, progress or Silent())
     pictures = draw_sheets(
         cells,

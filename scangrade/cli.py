@@ -10,6 +10,7 @@ import json
 import math
 import secrets
 import shlex
+import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -300,6 +301,40 @@ def points(run: Path, file: Path, reviewer: str, settle: bool) -> ExitCode:
     ]
     _say("\n".join(["", *lines]))
     return done.exit_code
+
+
+@main.command()
+@click.argument("run", type=_PATH)
+@click.option("--numbers", is_flag=True, help="Remove student numbers and remarks too: grades then stand by booklet only.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_verbose
+def forget(run: Path, numbers: bool, yes: bool) -> ExitCode:
+    """Remove pictures and names from a run, and keep its grades.
+
+    Cannot be undone: afterwards a run can be scored again, but not be reviewed, and no scans can be added.
+    """
+    from scangrade.forget import forget as remove_names  # noqa: PLC0415 - see the module's docstring
+
+    if not yes:
+        what = "pictures, names, student numbers and remarks" if numbers else "pictures and names"
+        if not sys.stdin.isatty():
+            raise click.UsageError(f"This removes {what} from {run} for ever. Add --yes if that is meant.")
+        if not click.confirm(f"Remove {what} from {run} for ever?", err=True):
+            _say("Nothing was changed.")
+            return ExitCode.DECIDED
+    done = remove_names(run, numbers=numbers)
+    lines = [
+        f"Removed   {'pictures, names, student numbers and remarks' if done.numbers else 'pictures and names'} from {done.run}",
+        *(f"          {path}" for path in done.removed),
+        f"Kept      points and verdicts of {_count(done.booklets, 'booklet')}"
+        + ("" if done.numbers else ", by student number")
+        + "; decisions, with who made them",
+        f"Scans     lie where you put them, and were not touched; booklets may be called by their names: {', '.join(done.scans[:5])}"
+        + (f" and {len(done.scans) - 5} more" if len(done.scans) > 5 else ""),
+        *([f"Look at   {', '.join(map(str, done.left))}: not written by grading, so left alone"] if done.left else []),
+    ]
+    _say("\n".join(["", *lines]))
+    return ExitCode.DECIDED
 
 
 @main.group()

@@ -48,7 +48,7 @@ from scangrade.model import (
     Scorecard,
     page_key,
 )
-from scangrade.opening import open_run, record_definitions, take_in
+from scangrade.opening import exposed, open_run, record_definitions, take_in
 from scangrade.paper.rasterise import SUFFIXES
 from scangrade.progress import Progress, Silent
 from scangrade.reading import PaperReader, ReaderFactory, read_pending
@@ -164,7 +164,7 @@ def grade(
         with uncollected():
             results = grade_again(store, definitions)
             files = write_files(out, results, definitions)
-    return _summary(out, results, definitions, files, (*changes, *notes))
+    return _summary(out, results, definitions, files, (*changes, *notes, *exposed(out)))
 
 
 def grade_again(store: Store, definitions: Definitions) -> Results:
@@ -211,14 +211,19 @@ def results_of(store: Store, definitions: Definitions, entries: Sequence[Entry])
         pages = store.pages()
         results = derive(pages, definitions, decisions, by_hand)
     else:
-        by_key = {page_key(page): page.ref for page in reversed(pages)} if decisions.rulings else {}
-
-        def find(image: str) -> ScannedPage | None:
-            return next(iter(store.pages_at([by_key[image]])), None) if image in by_key else None
-
-        results = _results(pages, machine, definitions, decisions, by_hand, find)
+        results = _results(pages, machine, definitions, decisions, by_hand, page_finder(store, pages))
     _account(results.pages, store.page_count())
     return results
+
+
+def page_finder(store: Store, pages: Sequence[ScannedPage]) -> FindPage:
+    """What finds a page by its key, with what was measured on it."""
+    refs = {page_key(page): page.ref for page in reversed(pages)}
+
+    def find(image: str) -> ScannedPage | None:
+        return next(iter(store.pages_at([refs[image]])), None) if image in refs else None
+
+    return find
 
 
 def derive(

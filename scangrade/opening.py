@@ -7,6 +7,8 @@ are derived again each time.
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +23,35 @@ from scangrade.errors import OutputError, UsageError
 from scangrade.model import FEATURES
 from scangrade.run.intake import Found, content_sha256, identify_files
 from scangrade.run.lock import RunLock
-from scangrade.run.store import STORE_NAME, Store
+from scangrade.run.store import FORGOTTEN, STORE_NAME, Store
+
+_PRIVATE = 0o700  # a run holds names, numbers, grades and pictures of handwriting
+
+
+def exposed(folder: Path) -> tuple[str, ...]:
+    """What to tell a person if others on this machine can look into a run folder."""
+    if os.name != "posix" or not folder.stat().st_mode & 0o077:
+        return ()
+    return (
+        f"{folder} can be opened by other users of this machine, and holds names, grades and pictures of handwriting."
+        f" If they need not: chmod 700 {shlex.quote(str(folder))}",
+    )
+
+
+def refuse_forgotten(store: Store) -> None:
+    """Refuse what needs the pictures of a run that has none any more.
+
+    Raises
+    ------
+    UsageError
+        If `scangrade forget` was run.
+    """
+    when = store.facts().get(FORGOTTEN)
+    if when:
+        raise UsageError(
+            f"{store.path.parent}: its pictures and names were removed on {when[:10]} with `scangrade forget`, so no scans can be added and"
+            " nothing can be looked at. It can still be scored again (`scangrade regrade`); grade new scans into a new run folder."
+        )
 
 
 @contextmanager
@@ -42,7 +72,10 @@ def open_run(folder: Path, *, writes: Sequence[str]) -> Iterator[Store]:
         If another process works on it, or its store is not ours to read.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=_PRIVATE, exist_ok=True)
+        if os.name == "posix" and not any(folder.iterdir()):
+            folder.chmod(_PRIVATE)  # whoever made it empty made it for this
     except OSError as error:
         raise OutputError(
             f"{folder}: cannot be made: {error.strerror or error}. Choose another run folder with `--out`."
@@ -65,6 +98,7 @@ def record_definitions(store: Store, definitions: Definitions) -> tuple[str, ...
     UsageError
         If pages were read before with another layout, another blank form, or by a scangrade that measures otherwise.
     """
+    refuse_forgotten(store)
     before = store.facts()
     now = _facts(definitions)
     if store.has_results():
@@ -113,7 +147,7 @@ def recorded_definitions(store: Store, rubric: Path | None = None) -> Definition
     facts, run = store.facts(), store.path.parent
     if "layout.text" not in facts or not store.has_results():
         raise UsageError(f"{run}: nothing was graded in there yet. Run `scangrade grade` with this folder as `--out` first.")
-    if facts["features"] != json.dumps(FEATURES):
+    if facts["features"] != json.dumps(FEATURES) and FORGOTTEN not in facts:
         raise UsageError(
             f"{run}: its pages were read by scangrade {facts['scangrade']}, which measures otherwise than {__version__}."
             " Go on with that version, or grade the scans into a new run folder."

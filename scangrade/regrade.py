@@ -22,7 +22,7 @@ from scangrade.run.files import Table, as_csv, write_whole
 from scangrade.run.intake import content_sha256
 from scangrade.run.journal import Journal
 from scangrade.run.kept import Kept
-from scangrade.run.store import Store
+from scangrade.run.store import FORGOTTEN, Store
 from scangrade.standing import kept_scorecards
 
 
@@ -205,7 +205,12 @@ def _what_else_changed(store: Store, recorded: Definitions) -> tuple[str, ...]:
     """Files of layout and roster that are not what was graded with: a regrade takes up the rubric only."""
     notes = []
     source = recorded.roster_source
-    if source is not None and source.path.is_file() and content_sha256(source.path) != source.sha256:
+    if (
+        source is not None
+        and FORGOTTEN not in store.facts()
+        and source.path.is_file()
+        and content_sha256(source.path) != source.sha256
+    ):
         notes.append(
             f"The roster {source.path} has changed, which does not count here: run `scangrade grade` again to match booklets anew."
         )

@@ -21,6 +21,7 @@ from scangrade.answers.collate import with_refs
 from scangrade.answers.decisions import assigned_booklet, fold, with_entries
 from scangrade.check import Definitions
 from scangrade.conclude import (
+    Graded,
     Laid,
     Machine,
     Read,
@@ -52,7 +53,7 @@ from scangrade.model import (
 )
 from scangrade.run.journal import Journal
 from scangrade.run.kept import Kept, KeptBooklet
-from scangrade.run.store import Store
+from scangrade.run.store import FORGOTTEN, Store
 
 _FORMAT: Final = "1"  # of the JSON texts
 _LETTERS: Final = {Verdict.EMPTY: "e", Verdict.MARKED: "m", Verdict.UNDONE: "u", Verdict.UNSURE: "?"}
@@ -144,10 +145,7 @@ def keep(
         read = reads.get(one.booklet.id)
         unsure = unsure_boxes(one, flags[one.booklet.id], layout)
         rows.append(_kept(one.booklet.id, read, identity, flags[one.booklet.id], unsure, card))
-    asides = [(page.ref, page.result) for page in machine.asides if isinstance(page.result, PageSetAside)]
-    general = json.dumps(
-        {"flags": _FLAGS.dump_json(machine.flags).decode(), "asides": _ASIDES.dump_json(tuple(asides)).decode()}
-    )
+    general = _general(machine)
     Kept(store).replace(fingerprint(store), machine_print(store), seq, general, rows)
 
 
@@ -169,7 +167,7 @@ def kept_machine(store: Store, layout: Layout, pages: Sequence[ScannedPage], dec
     Machine, or None where it must be derived again.
     """
     kept = Kept(store)
-    if not kept.machine_holds(machine_print(store)):
+    if FORGOTTEN not in store.facts() and not kept.machine_holds(machine_print(store)):
         return None
     moved = {image for topic, image, _ in decisions.rulings if topic is Topic.PAGE}
     placed = [assigned_booklet(one) for (topic, _, _), one in decisions.rulings.items() if topic is Topic.PAGE]
@@ -190,6 +188,19 @@ def kept_machine(store: Store, layout: Layout, pages: Sequence[ScannedPage], dec
         _FLAGS.validate_json(general["flags"]),
         tuple(ScannedPage(ref, result) for ref, result in asides),
     )
+
+
+def keep_forgotten(store: Store, reads: Sequence[Read], machine: Machine, graded: Graded, seq: int) -> None:
+    """Keep what holds from now on whatever else changes, since the pictures that it came from are about to go.
+
+    It counts once the fact `FORGOTTEN` is recorded, and until then is taken for nothing.
+    """
+    own = {one.booklet: (identity, one) for one, identity in zip(graded.cards, graded.identities, strict=True)}
+    rows = [
+        _kept(one.booklet.id, one, own[one.booklet.id][0], graded.own_flags[one.booklet.id], (), own[one.booklet.id][1])
+        for one in reads
+    ]
+    Kept(store).replace("", "", seq, _general(machine), rows)
 
 
 def kept_scorecards(store: Store) -> tuple[Scorecard, ...]:
@@ -224,6 +235,12 @@ def _read_back(booklet: str, held: Mapping[str, Any], pages: Sequence[ScannedPag
         _IDENTITY.validate_json(held["identity"]),
         _FLAGS.validate_json(held["identity_flags"]),
     )
+
+
+def _general(machine: Machine) -> str:
+    """What is kept of the run as a whole."""
+    asides = [(page.ref, page.result) for page in machine.asides if isinstance(page.result, PageSetAside)]
+    return json.dumps({"flags": _FLAGS.dump_json(machine.flags).decode(), "asides": _ASIDES.dump_json(tuple(asides)).decode()})
 
 
 def _kept(

@@ -22,7 +22,7 @@ LAYERS: list[set[str]] = [
     {"__main__"},
     {"cli"},
     {"terminal"},
-    {"review", "regrade", "points"},
+    {"review", "regrade", "points", "forget"},
     {"grade", "audit", "authoring"},
     {"standing"},
     {"conclude"},

@@ -241,11 +241,12 @@ def claimed_twice(identities: Sequence[Identity], layout: Layout) -> tuple[tuple
     claims: dict[str, list[str]] = defaultdict(list)
     sure = (MatchStatus.MATCHED, MatchStatus.NO_ROSTER)
     for one in identities:
-        if one.status in sure:
+        if one.status in sure and one.number:
             claims[one.number].append(one.booklet)
     checked, flags = [], []
     for one in identities:
-        others = [other for other in claims[one.number] if other != one.booklet] if one.status in sure else []
+        claimed = claims[one.number] if one.status in sure and one.number else []
+        others = [other for other in claimed if other != one.booklet]
         checked.append(replace(one, status=MatchStatus.DUPLICATE) if others else one)
         if others:
             whose = _person(one.student) if one.student else one.number

@@ -17,7 +17,7 @@ import uvicorn
 
 from scangrade.errors import UsageError
 from scangrade.grade import grade_again, write_files
-from scangrade.opening import open_run, recorded_definitions
+from scangrade.opening import open_run, recorded_definitions, refuse_forgotten
 from scangrade.review.app import make_app
 from scangrade.review.desk import Desk
 from scangrade.review.guard import Guard, Keys
@@ -69,6 +69,7 @@ def review(
     _check_reach(host, password)
     sys.setswitchinterval(REVIEW.switch_s)
     with open_run(run, writes=()) as store:
+        refuse_forgotten(store)
         definitions = recorded_definitions(store)
         if not Kept(store).holds(fingerprint(store)):
             say(

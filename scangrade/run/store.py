@@ -42,6 +42,9 @@ from scangrade.model import (
 
 STORE_NAME: Final = "run.sqlite"
 
+#: The fact that pictures and names were taken out of a run: when.
+FORGOTTEN: Final = "forgotten"
+
 #: Marks the file as ours ("SCGR"), so that another program's SQLite file is never migrated.
 APPLICATION_ID: Final = 0x53434752
 
@@ -435,6 +438,44 @@ class Store:
             found[decision] = page
         return found
 
+    def scrub(self, facts: Mapping[str, str], digits: Sequence[str] | None = None) -> None:
+        """Take pictures and names out of the store, all at once, and record facts in the place of those that held names.
+
+        Decisions stay, with who made them and when. With `digits` the student numbers go as well: from decisions about students and about
+        boxes of these fields their content, from all decisions the remarks, and from all pages what was measured.
+
+        Parameters
+        ----------
+        facts : mapping of str to str
+            An empty text takes a fact out.
+        digits : sequence of str, optional
+            Fields in which student numbers are marked.
+        """
+        nothing = _pack(Readings(np.zeros((0, self._width()), np.float32)))
+        with self._transaction() as db:
+            db.execute("PRAGMA secure_delete = ON")
+            for table in ("pages", "pages_by_hand"):
+                db.execute(f"UPDATE {table} SET pictures = ? WHERE pictures IS NOT NULL", (nothing,))
+                if digits is not None:
+                    db.execute(f"UPDATE {table} SET readings = x'' WHERE readings IS NOT NULL")
+            db.execute("UPDATE scans SET path = name")
+            if digits is not None:
+                _scrub_decisions(db, digits)
+            gone = [(key,) for key, value in facts.items() if not value]
+            db.executemany("DELETE FROM run WHERE key = ?", gone)
+            db.executemany(
+                "INSERT INTO run VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                [(key, value) for key, value in facts.items() if value],
+            )
+
+    def compact(self) -> None:
+        """Write the file anew without anything that was taken out: no free page and no write-ahead log holds it any more."""
+        with self._explained():
+            self._db.execute("PRAGMA secure_delete = ON")
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._db.execute("VACUUM")
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def has_results(self) -> bool:
         """Whether any page was read, or set aside, already."""
         return self._db.execute("SELECT 1 FROM pages WHERE state = 'done' LIMIT 1").fetchone() is not None
@@ -493,6 +534,23 @@ class Store:
                     " Choose another folder with `--out`, or restore the file."
                 ) from error
             raise
+
+
+def _scrub_decisions(db: sqlite3.Connection, digits: Sequence[str]) -> None:
+    """The one place where rows of the journal are changed: a law on privacy stands above the one that they never are.
+
+    Rows that said a number say nothing any more (`Topic.CHECK` decides nothing), but who decided something then.
+    """
+    triggers = db.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'decisions'").fetchall()
+    for name, _ in triggers:
+        db.execute(f"DROP TRIGGER {name}")
+    db.execute("UPDATE decisions SET remark = ''")
+    said = "UPDATE decisions SET topic = 'check', item = '', value = '', machine = '' WHERE topic"
+    db.execute(f"{said} = 'student' AND value <> 'nobody'")
+    for one in digits:
+        db.execute(f"{said} = 'mark' AND substr(item, 1, ?) = ?", (len(one) + 1, f"{one}/"))
+    for _, statement in triggers:
+        db.execute(statement)
 
 
 def set_repeats_aside(pages: Sequence[ScannedPage]) -> tuple[ScannedPage, ...]:
