@@ -221,6 +221,12 @@ def test_ends_of_the_rules_of_r_exams(rule: RExamsRule, key: str, marked: str, s
     assert counted(asked, "", frozenset(marked)).points == 3 * Fraction(share)
 
 
+def test_boxes_that_are_not_known_are_not_guessed() -> None:
+    for call in (lambda one: counted(one, "", frozenset("A")), lambda one: widest(one, "")):
+        with pytest.raises(ValueError, match="its alternatives are not known"):
+            call(question("1", Policy.PER_BOX, 4, "A"))
+
+
 def test_formula_makes_a_blind_guess_worth_nothing() -> None:
     asked = question("1", Policy.SINGLE, 4, "A", wrong=None, alternatives=tuple("ABCD"))
     awards = [single(asked, "", frozenset(one)) for one in "ABCD"]

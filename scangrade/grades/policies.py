@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final
 
@@ -185,6 +185,8 @@ def counted(question: Question, version: str, marked: frozenset[str]) -> Award:
 
 
 def _count(question: Question, key: frozenset[str], marked: frozenset[str]) -> Count:
+    if not question.alternatives:
+        raise ValueError(f"question {question.id}: its alternatives are not known; see `with_alternatives`")
     others = len(set(question.alternatives) - key)
     return Count(len(key), others, len(marked & key), len(marked - key))
 
@@ -276,8 +278,10 @@ def widest(question: Question, version: str) -> tuple[Fraction, Fraction]:
     elif question.policy in SHARINGS:
         sharing = SHARINGS[question.policy]
         for key in keys_of(question, version):
-            others = len(set(question.alternatives) - key)
-            counts = (Count(len(key), others, right, wrong) for right in range(len(key) + 1) for wrong in range(others + 1))
+            whole = _count(question, key, frozenset())
+            counts = (
+                replace(whole, right=right, wrong=wrong) for right in range(whole.key + 1) for wrong in range(whole.others + 1)
+            )
             earned += [sharing(question, one) * question.points for one in counts]
     elif question.policy is Policy.OPEN and question.floor is not None:
         earned.append(question.floor)
