@@ -448,7 +448,7 @@ def _regraded(done: Regraded) -> str:
         "",
         f"Rubric    {done.rubric}",
         f"Booklets  {done.booklets}: {len(done.changes) or 'none'} of them change"
-        + (f", {up} up, {down} down, {rest} in single questions or in what they can become" if done.changes else ""),
+        + (f", {up} up, {down} down, {rest} in questions, grade or what they can become" if done.changes else ""),
         *([f"Largest   {_signed(max(differences, key=abs))} points"] if differences else []),
         f"Decisions {done.decisions} of people, all kept",
         f"Flags     {done.flags} for a person to look at",

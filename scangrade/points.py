@@ -132,7 +132,7 @@ def take_points(run: Path, file: Path, *, reviewer: str, settles: bool = False) 
             after = results_of(store, definitions, entries)
             files = write_files(run, after, definitions)
             keep_results(store, definitions, after, entries)
-    found = changes(before.scorecards, after.scorecards)
+    found = changes(before.scorecards, after.scorecards, definitions.rubric, definitions.rubric)
     identities = {one.booklet: one for one in after.identities}
     return PointsTaken(
         run,
@@ -141,7 +141,7 @@ def take_points(run: Path, file: Path, *, reviewer: str, settles: bool = False) 
         len(added),
         same,
         found,
-        changes_table(found, identities, definitions.rubric.places),
+        changes_table(found, identities),
         sum(one.points is None for one in after.scorecards),
         len(after.flags),
         files,

@@ -96,14 +96,14 @@ def regrade(run: Path, *, rubric: Path | None = None) -> Regraded:
             record_rubric(store, definitions.rubric_source)
             files = write_files(run, results, definitions)
             keep_results(store, definitions, results, entries)
-        found = changes(before, results.scorecards)
+        found = changes(before, results.scorecards, recorded.rubric, definitions.rubric)
         decided = sum(one.topic not in (Topic.UNDO, Topic.REDO, Topic.SAMPLE, Topic.CHECK) for one in entries)
         return Regraded(
             run,
             definitions.rubric_source.path,
             len(results.scorecards),
             found,
-            changes_table(found, _by_booklet(results), definitions.rubric.places),
+            changes_table(found, _by_booklet(results)),
             decided,
             len(results.flags),
             files,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 from scangrade.export.changes import changes_table, comparison_table
 from scangrade.export.comparison_picture import comparison_picture
-from scangrade.grades.compare import changes, compare
-from scangrade.model import Identity, MatchStatus, Policy, QuestionScore, Rubric, Scorecard, Student
+from scangrade.grades.compare import Change, changes, compare
+from scangrade.model import Identity, MatchStatus, Policy, QuestionScore, Rubric, Scale, Scorecard, Student
 from tests.records import question
 
 ADA = Student("007", "=Lovelace", "Ada")
@@ -30,6 +31,14 @@ def card(booklet: str, *worth: str) -> Scorecard:
     return Scorecard(booklet, "", tuple(scores), low_sum if low_sum == high_sum else None, low_sum, high_sum)
 
 
+EXAM = Rubric("exam", "Exam", (), total=Fraction(10))
+
+
+def changed(before: Scorecard, after: Scorecard) -> Change:
+    (one,) = changes([before], [after], EXAM, EXAM)
+    return one
+
+
 def rubric(name: str, *points: int) -> Rubric:
     asked = tuple(question(str(number), Policy.OPEN, one) for number, one in enumerate(points, start=1))
     return Rubric(name, name.title(), asked, total=Fraction(sum(points)))
@@ -38,35 +47,45 @@ def rubric(name: str, *points: int) -> Rubric:
 def test_only_what_differs_is_a_change() -> None:
     before = [card("b1", "4", "0"), card("b2", "4", "1"), card("b3", "0", "2"), card("b4", "0", "0")]
     after = [card("b1", "4", "0"), card("b2", "2", "1"), card("b3", "1", "1"), card("b5", "0", "0")]
-    found = changes(before, after)
-    assert plain([(one.after.booklet, one.difference, [pair.question for pair in one.questions]) for one in found]) == [
+    found = changes(before, after, EXAM, EXAM)
+    assert plain([(one.booklet, one.difference, [pair.question for pair in one.questions]) for one in found]) == [
         ("b2", -2, ["1"]),
         ("b3", 0, ["1", "2"]),
     ]
 
 
 def test_what_waits_leaves_a_difference_certain_only_where_it_moves_alike() -> None:
-    (one,) = changes([card("b1", "4", "0..5")], [card("b1", "1", "0..5")])
+    one = changed(card("b1", "4", "0..5"), card("b1", "1", "0..5"))
     assert plain(one.difference) == -3
-    (one,) = changes([card("b1", "4", "0..5")], [card("b1", "4", "0..6")])
+    one = changed(card("b1", "4", "0..5"), card("b1", "4", "0..6"))
     assert one.difference is None
-    (one,) = changes([card("b1", "0..4")], [card("b1", "1..5")])
+    one = changed(card("b1", "0..4"), card("b1", "1..5"))
     assert one.difference is None  # by as much at both ends, and yet nobody knows between
     floored = Scorecard("b1", "", card("b1", "-3", "0..5").questions, None, Fraction(0), Fraction(2))
-    (one,) = changes([card("b1", "1", "0..5")], [floored])
+    one = changed(card("b1", "1", "0..5"), floored)
     assert one.difference is None
 
 
 def test_a_question_that_comes_or_goes_is_a_change() -> None:
-    (one,) = changes([card("b1", "1", "2")], [card("b1", "1")])
-    assert changes_table([one], WHO, 2).rows == (
-        ("007", "'=Lovelace", "Ada", "b1", "3", "1", "-2", "3", "3", "1", "1", "2: 2 to not in the rubric"),
+    one = changed(card("b1", "1", "2"), card("b1", "1"))
+    assert changes_table([one], WHO).rows == (
+        ("007", "'=Lovelace", "Ada", "b1", "3", "1", "-2", "3", "3", "1", "1", "", "", "2: 2 to not in the rubric"),
     )
 
 
+def test_another_scale_or_rounding_is_a_change_too() -> None:
+    scale = Scale((Fraction(0), Fraction(5)), ("F", "A"), line=False)
+    graded, stepped = replace(EXAM, scale=scale), replace(EXAM, round_to=Fraction(1, 2))
+    (one,) = changes([card("b1", "4.9")], [card("b1", "4.9")], graded, replace(graded, round_to=Fraction(1, 2)))
+    assert (one.before.grade, one.after.grade, one.difference) == ("F", "A", Fraction(1, 10))
+    (one,) = changes([card("b1", "4")], [card("b1", "4")], EXAM, graded)
+    assert changes_table([one], WHO).rows[0][-3:] == ("", "F", "")
+    assert changes([card("b1", "4")], [card("b1", "4")], EXAM, stepped) == ()
+
+
 def test_thirds_are_compared_exactly_and_shown_rounded() -> None:
-    (one,) = changes([card("b1", "1/3")], [card("b1", "1/2")])
-    (row,) = changes_table([one], WHO, 2).rows
+    one = changed(card("b1", "1/3"), card("b1", "1/2"))
+    (row,) = changes_table([one], WHO).rows
     assert row[4:7] == ("0.33", "0.5", "0.17")
     assert row[-1] == "1: 1/3 to 0.5"
 

@@ -143,7 +143,7 @@ def test_it_can_be_scored_again(exam: dict[str, Path], monkeypatch: pytest.Monke
     assert regrade(Path("run")).changes == ()
     exam["rubric"].write_text(exam["rubric"].read_text().replace('["A", "C"]', '["A", "B"]'))
     done = regrade(Path("run"))
-    assert [one.after.booklet for one in done.changes] == ["01", "02", "03"]
+    assert [one.booklet for one in done.changes] == ["01", "02", "03"]
     assert {name: worth[0] for name, worth in points().items() if name != "77"} == {"01": "2", "02": "6", "03": "2"}
     assert [name for name in NAMES for content in contents() if name in content] == []
 

@@ -15,18 +15,18 @@ from scangrade.run.files import Table
 _PERSON = ("student_number", "last_name", "first_name", "booklet")
 
 
-def changes_table(changes: Sequence[Change], identities: Mapping[str, Identity], places: int) -> Table:
-    """One row per booklet whose points, or what they can become, changed."""
+def changes_table(changes: Sequence[Change], identities: Mapping[str, Identity]) -> Table:
+    """One row per booklet whose points or grade, or what they can become, changed; points are as the gradebook shows them."""
     rows = []
     for one in changes:
         before, after = one.before, one.after
         cells = [before.points, after.points, one.difference, before.low, before.high, after.low, after.high]
-        numbers = ["" if cell is None else rounded(cell, places) for cell in cells]
+        numbers = ["" if cell is None else exact(cell) for cell in cells]
         questions = "; ".join(_question(change) for change in one.questions)
-        rows.append((*_person(after.booklet, identities), *numbers, safe_text(questions)))
+        rows.append((*_person(one.booklet, identities), *numbers, before.grade, after.grade, safe_text(questions)))
     header = (
-        *_PERSON,
-        *("points_before", "points_after", "change", "low_before", "high_before", "low_after", "high_after", "questions"),
+        *(*_PERSON, "points_before", "points_after", "change", "low_before", "high_before", "low_after", "high_after"),
+        *("grade_before", "grade_after", "questions"),
     )
     return Table("changes.csv", header, tuple(rows))
 

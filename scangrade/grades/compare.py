@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from scangrade.grades.total import grade_of, rounded_points
 from scangrade.model import QuestionScore, Rubric, Scorecard
 
 
@@ -19,11 +20,22 @@ class QuestionChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """A booklet whose points, or what they can become, are not what they were."""
+class Shown:
+    """What the gradebook says of a booklet: points as they are rounded, None and "" where they are not certain."""
 
-    before: Scorecard
-    after: Scorecard
+    points: Fraction | None
+    low: Fraction
+    high: Fraction
+    grade: str  #: "" without a scale
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A booklet whose points or grade, or what they can become, are not what they were."""
+
+    booklet: str
+    before: Shown
+    after: Shown
     questions: tuple[QuestionChange, ...]
 
     @property
@@ -40,10 +52,20 @@ class Change:
         return low if low == high and not any(open_ones) else None
 
 
-def changes(before: Sequence[Scorecard], after: Sequence[Scorecard]) -> tuple[Change, ...]:
-    """Booklets that are on both sides and whose points differ, in the order of `after`.
+def shown(card: Scorecard, rubric: Rubric) -> Shown:
+    """What the gradebook says of a scorecard."""
+    points = None if card.points is None else rounded_points(card.points, rubric)
+    grade = "" if card.points is None else grade_of(card.points, rubric)
+    return Shown(points, rounded_points(card.low, rubric), rounded_points(card.high, rubric), grade)
 
-    A booklet also counts where only a question differs, and its total does not: with a floor, or where two changes cancel out.
+
+def changes(
+    before: Sequence[Scorecard], after: Sequence[Scorecard], rubric_before: Rubric, rubric_after: Rubric
+) -> tuple[Change, ...]:
+    """Booklets that are on both sides and of which the gradebook says something else, in the order of `after`.
+
+    A booklet also counts where only a question differs, and its total does not (with a floor, or where two changes cancel out), or only
+    its grade (with another scale).
     """
     known = {one.booklet: one for one in before}
     found = []
@@ -52,8 +74,9 @@ def changes(before: Sequence[Scorecard], after: Sequence[Scorecard]) -> tuple[Ch
         if old is None:
             continue
         questions = _changed_questions(old, card)
-        if questions or _worth(old) != _worth(card):
-            found.append(Change(old, card, questions))
+        was, now = shown(old, rubric_before), shown(card, rubric_after)
+        if questions or was != now:
+            found.append(Change(card.booklet, was, now, questions))
     return tuple(found)
 
 
@@ -65,10 +88,6 @@ def _changed_questions(before: Scorecard, after: Scorecard) -> tuple[QuestionCha
         if was is None or now is None or (was.low, was.high) != (now.low, now.high):
             found.append(QuestionChange(name, was, now))
     return tuple(found)
-
-
-def _worth(card: Scorecard) -> tuple[Fraction | None, Fraction, Fraction]:
-    return card.points, card.low, card.high
 
 
 # --------------------------------------------------------------------------- two rubrics
