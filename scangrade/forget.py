@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from scangrade import settings
 from scangrade.answers.decisions import fold
 from scangrade.check import Definitions
 from scangrade.conclude import Read, added_pages, grade_booklets, lay_decisions, made_by_hand
@@ -97,7 +98,7 @@ def forget(run: Path, *, numbers: bool = False) -> Forgotten:
             added = added_pages(decisions, store.pages_by_hand(), find)
             known = {one.booklet.id for one in machine.booklets}
             reads = [*machine.booklets, *(made_by_hand(one, definitions) for one in sorted(added.keys() - known))]
-            neighbours = [one.booklet for one in machine.booklets]
+            neighbours = [one.booklet for one in machine.booklets[: settings.REVIEW.neighbours]]
             laid = (
                 lay_decisions(one, added.get(one.booklet.id, ()), definitions, only_pages, neighbours=neighbours)
                 for one in reads

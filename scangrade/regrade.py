@@ -23,7 +23,7 @@ from scangrade.run.intake import content_sha256
 from scangrade.run.journal import Journal
 from scangrade.run.kept import Kept
 from scangrade.run.store import FORGOTTEN, Store
-from scangrade.standing import kept_scorecards
+from scangrade.standing import kept_scorecards, machine_is_kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,12 @@ class Compared:
         return ExitCode.FLAGGED if self.flags else ExitCode.DECIDED
 
 
+_DECIDED_ANEW = (
+    "The program or its thresholds are not those that this run was graded with: boxes were decided anew, and what changed by that is"
+    " among the changes."
+)
+
+
 def regrade(run: Path, *, rubric: Path | None = None) -> Regraded:
     """Score a run again from its stored readings, and write its files.
 
@@ -91,6 +97,7 @@ def regrade(run: Path, *, rubric: Path | None = None) -> Regraded:
         definitions = recorded if path is None else recorded_definitions(store, path)
         entries = Journal(store).entries()
         with uncollected():
+            anew = not machine_is_kept(store)
             before = _scorecards_until_now(store, recorded, entries)
             results = results_of(store, definitions, entries)
             record_rubric(store, definitions.rubric_source)
@@ -108,7 +115,12 @@ def regrade(run: Path, *, rubric: Path | None = None) -> Regraded:
             len(results.flags),
             files,
             (*definitions.warnings, *results.issues),
-            (*notes, *_what_else_changed(store, recorded), *_lost_points(entries, definitions)),
+            (
+                *notes,
+                *([_DECIDED_ANEW] if anew else []),
+                *_what_else_changed(store, recorded),
+                *_lost_points(entries, definitions),
+            ),
         )
 
 

@@ -149,6 +149,11 @@ def keep(
     Kept(store).replace(fingerprint(store), machine_print(store), seq, general, rows)
 
 
+def machine_is_kept(store: Store) -> bool:
+    """Whether what the machine made of the pages still holds; for good, once the pictures that it came from are gone."""
+    return FORGOTTEN in store.facts() or Kept(store).machine_holds(machine_print(store))
+
+
 def kept_machine(store: Store, layout: Layout, pages: Sequence[ScannedPage], decisions: Decisions) -> Machine | None:
     """What the machine made of the pages the last time, if that still holds.
 
@@ -166,9 +171,9 @@ def kept_machine(store: Store, layout: Layout, pages: Sequence[ScannedPage], dec
     -------
     Machine, or None where it must be derived again.
     """
-    kept = Kept(store)
-    if FORGOTTEN not in store.facts() and not kept.machine_holds(machine_print(store)):
+    if not machine_is_kept(store):
         return None
+    kept = Kept(store)
     moved = {image for topic, image, _ in decisions.rulings if topic is Topic.PAGE}
     placed = [assigned_booklet(one) for (topic, _, _), one in decisions.rulings.items() if topic is Topic.PAGE]
     targets = {place[1] for place in placed if place is not None}

@@ -7,10 +7,12 @@ import os
 import sqlite3
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from scangrade import settings
 from scangrade.audit import draw_audit
 from scangrade.errors import UsageError
 from scangrade.forget import forget
@@ -118,6 +120,17 @@ def test_grades_and_decisions_stay(exam: dict[str, Path]) -> None:
     assert {row["last_name"] + row["first_name"] + row["email"] for row in rows()} == {""}
     with open_run(Path("run"), writes=()) as store:
         assert Journal(store).entries() == entries
+
+
+@pytest.mark.parametrize("neighbours", [1, 2])
+def test_a_large_run_loads_only_what_it_needs(exam: dict[str, Path], monkeypatch: pytest.MonkeyPatch, neighbours: int) -> None:
+    """Booklets beyond those that others are held against come without what was measured in them."""
+    monkeypatch.setattr("scangrade.settings.REVIEW", replace(settings.REVIEW, neighbours=neighbours))
+    grade_again(exam)
+    before = points()
+    regrade(Path("run"))
+    forget(Path("run"))
+    assert points() == before
 
 
 def test_a_second_time_changes_nothing(exam: dict[str, Path]) -> None:

@@ -98,6 +98,13 @@ def test_no_box_is_decided_again(exam: dict[str, Path], monkeypatch: pytest.Monk
     assert points() == {"01": "4", "02": "1", "03": "4"}
 
 
+def test_a_program_that_decides_otherwise_says_so(exam: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not any("decided anew" in note for note in regrade(Path("run")).notes)
+    monkeypatch.setattr("scangrade.opening.__version__", "9.9")
+    assert any("boxes were decided anew" in note for note in regrade(Path("run")).notes)
+    assert not any("decided anew" in note for note in regrade(Path("run")).notes)
+
+
 def test_decisions_stay(exam: dict[str, Path]) -> None:
     decide(Topic.MARK, "q/C", "marked", 1)  # A B C of booklet 02
     done = regrade(Path("run"), rubric=Path("exam/other.toml"))
