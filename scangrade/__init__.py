@@ -9,6 +9,7 @@ What the commands do can be called from Python; each is imported when it is firs
 - `forget_run`: pictures and names removed from a run
 - `preview_layout`: pictures of a layout's boxes over its form or over a scan
 - `draw_audit`, `read_audit`: boxes for a person to check, and how many of a run's can be wrong at most
+- `export_grades`: a run's results as CSV or Excel, or in the file that a learning system exported
 - `make_demo`: sample scans with their layout, rubric and roster
 """
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from scangrade.authoring.preview import preview as preview_layout
     from scangrade.authoring.samples import make_demo
     from scangrade.check import check as check_definitions
+    from scangrade.deliver import export_grades
     from scangrade.forget import forget as forget_run
     from scangrade.grade import grade as grade_scans
     from scangrade.points import take_points
@@ -34,6 +36,7 @@ __all__ = [
     "check_definitions",
     "compare_rubrics",
     "draw_audit",
+    "export_grades",
     "forget_run",
     "grade_scans",
     "make_demo",
@@ -48,6 +51,7 @@ _HOMES = {
     "check_definitions": ("scangrade.check", "check"),
     "compare_rubrics": ("scangrade.regrade", "compare_rubrics"),
     "draw_audit": ("scangrade.audit", "draw_audit"),
+    "export_grades": ("scangrade.deliver", "export_grades"),
     "forget_run": ("scangrade.forget", "forget"),
     "grade_scans": ("scangrade.grade", "grade"),
     "make_demo": ("scangrade.authoring.samples", "make_demo"),

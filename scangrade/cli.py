@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from scangrade.audit import Audited, Drawn
+    from scangrade.deliver import Exported
     from scangrade.grade import RunSummary
     from scangrade.regrade import Compared, Regraded
 
@@ -33,6 +34,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 _PATH = click.Path(path_type=Path)
 _VERBOSE = "scangrade.verbose"
+_DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t"}
+_DECIMALS = {"point": ".", "comma": ","}
 
 
 class _Commands(click.Group):
@@ -178,6 +181,89 @@ def demo(folder: Path, workers: int | None) -> ExitCode:
         )
     _say(_closing(summary))
     return ExitCode.DECIDED
+
+
+@main.command()
+@click.argument("run", type=_PATH)
+@click.option(
+    "--format",
+    "-f",
+    "format_",
+    required=True,
+    metavar="NAME",
+    help="csv, csv-long or excel; or, with --fill: auto, canvas, moodle-assignment, moodle-gradebook, brightspace, blackboard,"
+    " campusonline (tumonline), table.",
+)
+@click.option("--fill", type=_PATH, metavar="FILE", help="File that the learning system exported; it is read only.")
+@click.option("--output", "-o", type=_PATH, required=True, metavar="FILE", help="File to write; - for standard output.")
+@click.option(
+    "--value", type=click.Choice(["points", "scaled", "percent", "grade"]), help="What to fill in [default: points]."
+)
+@click.option("--column", default="", metavar="HEAD", help="Column to fill: its head, or a part that no other head has.")
+@click.option("--match", default="", metavar="HEAD", help="Column that tells students apart, where it is not a usual one.")
+@click.option("--only-decided", is_flag=True, help="Fill although some wait for a decision; they are left as they are.")
+@click.option("--replace", is_flag=True, help="Write over other values in the column.")
+@click.option("--clamp", is_flag=True, help="Where the system drops points out of its range: write 0 or the maximum.")
+@click.option("--trust-numbers", is_flag=True, help="Fill also where the name beside the number is another one.")
+@click.option("--force", is_flag=True, help="Write over a file that is there.")
+@click.option("--delimiter", type=click.Choice(list(_DELIMITERS)), help="Of our CSV files [default: comma].")
+@click.option("--decimal", type=click.Choice(list(_DECIMALS)), help="Decimal sign [default: point, or as in the filled file].")
+@click.option(
+    "--encoding",
+    type=click.Choice(["utf-8-bom", "utf-8", "utf-16", "windows-1252"]),
+    help="Of our CSV files [default: utf-8-bom].",
+)
+@_verbose
+def export(
+    run: Path,
+    format_: str,
+    fill: Path | None,
+    output: Path,
+    value: str | None,
+    column: str,
+    match: str,
+    only_decided: bool,
+    replace: bool,
+    clamp: bool,
+    trust_numbers: bool,
+    force: bool,
+    delimiter: str | None,
+    decimal: str | None,
+    encoding: str | None,
+) -> ExitCode:
+    """Write the gradebook for others: as CSV or Excel, or into the file that a learning system exported.
+
+    A filled file keeps its header, order, encoding and all other cells. Who could not be filled in is named. Ends with 3 if
+    anything waits for a person; while points are not decided, nothing is filled without --only-decided.
+    """
+    from scangrade.deliver import OWN, export_grades  # noqa: PLC0415 - see the module's docstring
+    from scangrade.export.dialects import Quantity  # noqa: PLC0415
+    from scangrade.export.fill import FillOptions  # noqa: PLC0415
+    from scangrade.export.own import CsvStyle  # noqa: PLC0415
+
+    own = format_ in OWN
+    sign = _DECIMALS[decimal] if decimal else ""
+    quantity = Quantity(value) if value else None
+    options = FillOptions(quantity, column, match, "" if own else sign, replace, clamp, trust_numbers)
+    style = None
+    if delimiter or encoding or (own and decimal):
+        separator = _DELIMITERS[delimiter or ("semicolon" if decimal == "comma" else "comma")]
+        style = CsvStyle(separator, sign or ".", encoding or "utf-8-bom")
+    to_stdout = str(output) == "-"
+    made = export_grades(
+        run,
+        format=format_,
+        out=None if to_stdout else output,
+        fill_file=fill,
+        options=options,
+        style=style,
+        only_decided=only_decided,
+        force=force,
+    )
+    if to_stdout:
+        click.echo(made.content, nl=False)
+    _say(_exported(made, run))
+    return made.exit_code
 
 
 @main.command()
@@ -402,6 +488,34 @@ def _tally(issues: tuple[Issue, ...], so: str) -> str:
     if not issues:
         return "No faults."
     return f"{_count(errors, 'error')}, {_count(warnings, 'warning')}." + (f" {so}" if errors else "")
+
+
+def _exported(made: Exported, run: Path) -> str:
+    """What was written, and what became of everybody."""
+    from scangrade.export.account import account, waiting  # noqa: PLC0415 - see the module's docstring
+
+    lines = [_as_line(issue) for issue in made.issues]
+    if made.filled is not None and made.dialect is not None and made.foreign is not None:
+        lines += [f"note: {note}" for note in made.filled.notes]
+        lines += [
+            "",
+            f"File      {made.foreign.name}: {made.dialect.system}; {made.foreign.kind}",
+            *account(made.filled, written=made.written),
+        ]
+    else:
+        lines += ["", *waiting(made.results)]
+    review = shlex.join(["scangrade", "review", str(run)])
+    if not made.written:
+        lines += [
+            "",
+            "Nothing was written: some are not decided yet, and a gradebook with holes is easily taken for a whole one.",
+            f"Next: {review}; or fill in the others with --only-decided",
+        ]
+        return "\n".join(lines)
+    lines += [f"Written   {made.out or 'to standard output'}"]
+    if made.dialect is not None and made.dialect.advice:
+        lines += ["", f"Next: {made.dialect.advice}"]
+    return "\n".join(lines)
 
 
 def _closing(summary: RunSummary) -> str:

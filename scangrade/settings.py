@@ -822,3 +822,24 @@ class ReviewSettings:
 
 
 REVIEW = ReviewSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class ExportSettings:
+    """How other systems' files are taken, and how much is said about them."""
+
+    head_rows: int = 20
+    """Rows among which the heads are looked for: OSIRIS has them in the eighth, after the course and the exam."""
+
+    most_workbook_bytes: int = 200 * 1024 * 1024
+    """Size of a workbook unpacked: a sheet of 5,000 students and 100 columns takes 30 MB, and one made to fill the memory far more."""
+
+    most_named: int = 30
+    """Students named for one reason before only their number is said: what fits on a screen."""
+
+    near_number: int = 2
+    """Letters by which a number on the other system's file may differ from that of a student who is not on it, to be named as perhaps
+    meant: two digits interchanged are two."""
+
+
+EXPORT = ExportSettings()

@@ -22,7 +22,7 @@ LAYERS: list[set[str]] = [
     {"__main__"},
     {"cli"},
     {"terminal"},
-    {"review", "regrade", "points", "forget"},
+    {"review", "regrade", "points", "forget", "deliver"},
     {"grade", "audit", "authoring"},
     {"standing"},
     {"conclude"},

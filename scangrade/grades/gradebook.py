@@ -102,7 +102,7 @@ def _row(card: Scorecard, identity: Identity, student: Student | None, rubric: R
     return [
         *_person(student or Student(number)),
         card.booklet,
-        _status(card, identity).value,
+        status_of(card, identity).value,
         *("" if one is None else shown_points(one, rubric) for one in exam),
         *("" if one is None else rounded(one, rubric.places) for one in points),
         *([] if rubric.scale is None else ["" if card.points is None else grade_of(card.points, rubric)]),
@@ -125,7 +125,8 @@ def _person(student: Student) -> tuple[str, str, str, str]:
     return student.number, student.last_name, student.first_name, student.email
 
 
-def _status(card: Scorecard, identity: Identity) -> Status:
+def status_of(card: Scorecard, identity: Identity) -> Status:
+    """What a booklet's row is."""
     if identity.status is MatchStatus.UNKNOWN:
         return Status.UNKNOWN_STUDENT
     if identity.status is MatchStatus.DUPLICATE:
