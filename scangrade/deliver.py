@@ -18,14 +18,16 @@ from scangrade.errors import ExitCode, Issue, OutputError, UsageError, near_miss
 from scangrade.export.dialects import BY_NAME, DIALECTS, TABLE, Dialect, recognise
 from scangrade.export.excel import excel_workbook
 from scangrade.export.fill import UNDECIDED, WAITING, ExamPoints, Filled, FillOptions, fill
-from scangrade.export.foreign import Foreign
+from scangrade.export.foreign import Foreign, as_number
 from scangrade.export.foreign_file import read_foreign
 from scangrade.export.own import AnsweredBooklet, CsvStyle, long_table, typed_csv, wide_table
-from scangrade.export.results import Result, results_of
-from scangrade.export.tables import FLAGS, GRADEBOOK, MARKS, PAGES
+from scangrade.export.results import GradeOf, Result, results_of
+from scangrade.export.tables import FLAGS, GRADEBOOK, MARKS, PAGES, SCORES
 from scangrade.grade import grade_again, write_files
 from scangrade.grades.gradebook import Status, gradebook
-from scangrade.grades.rounding import rounded
+from scangrade.grades.rounding import exact
+from scangrade.grades.total import grade_of, shown_points
+from scangrade.model import Rubric
 from scangrade.opening import open_run, recorded_definitions
 from scangrade.run.files import write_whole
 from scangrade.run.kept import Kept
@@ -42,7 +44,7 @@ OWN: Final = (CSV, CSV_LONG, EXCEL)
 #: All that ``--format`` takes.
 FORMATS: Final = (*OWN, AUTO, *BY_NAME)
 
-_RUN_FILES: Final = (GRADEBOOK, MARKS, FLAGS, PAGES, STORE_NAME, LOCK_NAME)
+_RUN_FILES: Final = (GRADEBOOK, SCORES, MARKS, FLAGS, PAGES, STORE_NAME, LOCK_NAME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,18 +229,27 @@ def _make(
 ) -> tuple[bytes, tuple[Result, ...], tuple[Issue, ...], Filled | None]:
     rubric, roster = definitions.rubric, definitions.roster
     cards, identities = standing.cards(), list(standing.identities.values())
-    results = results_of(cards, identities, roster, standing.flags())
+    results = results_of(cards, identities, roster, standing.flags(), grade_of=_scale_of(rubric))
     if foreign is not None and dialect is not None:
-        exam = ExamPoints(rubric.total, rubric.places, functools.partial(rounded, places=rubric.places))
+        shown = functools.partial(shown_points, rubric=rubric)
+        exam = ExamPoints(rubric.total, rubric.places, shown, has_grades=rubric.scale is not None)
         filled = fill(foreign, dialect, results, exam, options)
         return foreign.filled(filled.values, decimal=filled.decimal), results, (), filled
     frame, issues = gradebook(cards, identities, rubric, roster)
+    numbers = rubric.scale is not None and all(as_number(one) is not None for one in rubric.scale.grades)
     if format == CSV_LONG:
         return typed_csv(long_table(_answered(standing, results), definitions.layout, rubric), style), results, issues, None
     if format == CSV:
-        return typed_csv(wide_table(frame), style), results, issues, None
-    tables = (wide_table(frame), long_table(_answered(standing, results), definitions.layout, rubric))
+        return typed_csv(wide_table(frame, grades_are_numbers=numbers), style), results, issues, None
+    tables = (
+        wide_table(frame, grades_are_numbers=numbers),
+        long_table(_answered(standing, results), definitions.layout, rubric),
+    )
     return excel_workbook(tables, _about(run, definitions, results)), results, issues, None
+
+
+def _scale_of(rubric: Rubric) -> GradeOf | None:
+    return functools.partial(grade_of, rubric=rubric) if rubric.scale is not None else None
 
 
 def _answered(standing: Standing, results: Sequence[Result]) -> Iterator[AnsweredBooklet]:
@@ -248,13 +259,17 @@ def _answered(standing: Standing, results: Sequence[Result]) -> Iterator[Answere
             yield AnsweredBooklet(result, known.card, known.read.answers, known.laid.answers)
 
 
+def _step(rubric: Rubric) -> str:
+    return f"steps of {exact(rubric.round_to)}" if rubric.round_to else f"{rubric.places} decimals"
+
+
 def _about(run: Path, definitions: Definitions, results: Sequence[Result]) -> list[tuple[str, str]]:
     rubric = definitions.rubric
     counts = [(status.value, sum(one.status is status for one in results)) for status in Status]
     return [
         ("Exam", rubric.title),
         ("Run", str(run)),
-        ("Points", f"at most {rubric.total}; rounded half up, once, to {rubric.places} decimals"),
+        ("Points", f"at most {shown_points(rubric.total, rubric)}; rounded half up, once, to {_step(rubric)}"),
         ("Students and booklets", ", ".join(f"{count} {status}" for status, count in counts if count)),
         ("Blank points", "wait for a person's decision; points_low and points_high say what they can become"),
         ("A question mark", "after a mark: whether it is one is not decided yet"),

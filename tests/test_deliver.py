@@ -15,8 +15,9 @@ import pytest
 
 from scangrade.cli import main
 from scangrade.deliver import FORMATS, OWN
-from tests.export_run import BOOKLETS, GRADEBOOKS, OPEN, POINTS, Booklet, make_run
+from tests.export_run import BOOKLETS, GRADEBOOKS, OPEN, POINTS, RUBRIC, Booklet, make_run
 
+CANVAS, MOODLE = GRADEBOOKS / "canvas.csv", GRADEBOOKS / "moodle-assignment.csv"
 ABSENT, OPEN_STUDENT, STRANGER = "Willem van der Weide (1000003)", "Анна Котова (1000005)", "2000009"
 
 
@@ -296,9 +297,63 @@ def test_minus_points_stay_numbers(tmp_path: Path, export: Export) -> None:
     assert sheet["G2"].value == -1.5
 
 
-# --------------------------------------------------------------------------- wrong use
+# --------------------------------------------------------------------------- grades
 
-CANVAS, MOODLE = GRADEBOOKS / "canvas.csv", GRADEBOOKS / "moodle-assignment.csv"
+SCALE = """
+[scale]
+kind = "steps"
+points = [0, 3, 5]
+grades = ["5.0", "2.3", "1.0"]
+"""
+
+
+@pytest.fixture(scope="module")
+def scaled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose rubric gives grades."""
+    return make_run(tmp_path_factory.mktemp("scaled"), rubric=RUBRIC + SCALE)
+
+
+GRADES = {"0012345": "1.0", "0067890": "5.0", "1000001": "2.3", "1000002": "2.3", "1000004": "5.0"}
+
+
+def test_grades_for_tumonline(scaled: Path, tmp_path: Path, export: Export) -> None:
+    out = tmp_path / "list.csv"
+    done = export(scaled, "-f", "tumonline", "--fill", GRADEBOOKS / "campusonline.csv", "-o", out)
+    assert done.code == 0
+    rows = table(out.read_bytes(), SYSTEMS[-1])
+    grades = {row["REGISTRATION_NUMBER"]: row["GRADE"] for row in rows if row["GRADE"]}
+    assert grades == {number: grade.replace(".", ",") for number, grade in GRADES.items()}
+    assert {row["TOTAL_POINTS"] for row in rows} == {""}
+
+
+def test_grades_in_our_own_files(scaled: Path, tmp_path: Path, export: Export) -> None:
+    """Where all grades of the scale are numbers they are such, or 1.3 would be a date in a German spreadsheet."""
+    assert export(scaled, "-f", "csv", "-o", tmp_path / "g.csv", "--decimal", "comma").code == 0
+    rows = csv.DictReader(io.StringIO((tmp_path / "g.csv").read_text("utf-8-sig"), newline=""), delimiter=";")
+    assert {row["student_number"]: row["grade"] for row in rows if row["grade"]} == {
+        number: grade.replace(".", ",") for number, grade in GRADES.items()
+    }
+    export(scaled, "-f", "excel", "-o", tmp_path / "g.xlsx")
+    heads, *cells = [
+        [cell.value for cell in row] for row in openpyxl.load_workbook(tmp_path / "g.xlsx")["Gradebook"].iter_rows()
+    ]
+    assert [row[heads.index("grade")] for row in cells] == [1, 5, 2.3, 2.3, None, 5, None]
+
+
+def test_grades_that_are_words(tmp_path: Path, export: Export) -> None:
+    words = SCALE.replace("5.0", "fail").replace("2.3", "B-").replace("1.0", "A")
+    run = make_run(tmp_path / "exam", rubric=RUBRIC + words)
+    export(run, "-f", "excel", "-o", tmp_path / "g.xlsx")
+    heads, *cells = [
+        [cell.value for cell in row] for row in openpyxl.load_workbook(tmp_path / "g.xlsx")["Gradebook"].iter_rows()
+    ]
+    assert [row[heads.index("grade")] for row in cells] == ["A", "fail", "B-", "B-", None, "fail", None]
+    done = export(run, "-f", "canvas", "--fill", CANVAS, "-o", tmp_path / "c.csv", "--column", "Mid", "--value", "grade")
+    assert done.code == 0
+    assert ",7.00,A,71.50" in (tmp_path / "c.csv").read_text("utf-8")
+
+
+# --------------------------------------------------------------------------- wrong use
 
 
 TUM = ["-f", "tumonline", "--fill", GRADEBOOKS / "campusonline.csv", "-o", "x.csv"]

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Final
 from scangrade.errors import UsageError
 from scangrade.export.results import Result
 from scangrade.grades.cells import safe_text
-from scangrade.grades.gradebook import COLUMNS
+from scangrade.grades.gradebook import COLUMNS, GRADE
 from scangrade.grades.rounding import rounded
+from scangrade.grades.version import printed_as
 from scangrade.model import Answer, Layout, Rubric, Scorecard
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ _LONG: Final = (
     *("student_number", "last_name", "first_name", "booklet", "status", "version", "question"),
     *("points", "max_points", "points_low", "points_high", "marks_read", "marks", "decided_by", "rule"),
 )
-_GRADE: Final = "grade"  # which may be a word
 _NUMBERS: Final = ("points", "max_points", "points_low", "points_high")
 
 
@@ -67,16 +67,27 @@ class AnsweredBooklet:
     final: tuple[Answer, ...]
 
 
-def wide_table(gradebook: pd.DataFrame) -> TypedTable:
-    """A row per student, then one per booklet that is nobody's: as in the run's gradebook."""
+def wide_table(gradebook: pd.DataFrame, *, grades_are_numbers: bool) -> TypedTable:
+    """A row per student, then one per booklet that is nobody's: as in the run's gradebook.
+
+    Parameters
+    ----------
+    gradebook : DataFrame
+    grades_are_numbers : bool
+        Whether the rubric's scale holds numbers only; 1.3 as a word would become a date in a German spreadsheet.
+    """
     header = tuple(str(name) for name in gradebook.columns)
-    numeric = tuple(name in _NUMBERS or name not in (*COLUMNS, _GRADE) for name in header)
+    words = set(COLUMNS) - set(_NUMBERS) | (set() if grades_are_numbers else {GRADE})
+    numeric = tuple(name not in words for name in header)
     rows = tuple(tuple(str(cell) for cell in row) for row in gradebook.itertuples(index=False, name=None))
     return TypedTable("Gradebook", header, numeric, rows)
 
 
 def long_table(booklets: Iterable[AnsweredBooklet], layout: Layout, rubric: Rubric) -> TypedTable:
-    """A row per question of every booklet: what was marked, who decided, what it is worth, and by which rule."""
+    """A row per question of every booklet: what was marked, who decided, what it is worth, and by which rule.
+
+    Marks are those of the boxes that the booklet's version prints for the question, by what the boxes say.
+    """
     fields: dict[str, list[str]] = {}
     for field in layout.fields:
         if field.question and field.boxes:
@@ -94,7 +105,7 @@ def long_table(booklets: Iterable[AnsweredBooklet], layout: Layout, rubric: Rubr
         read = {one.field: one for one in booklet.read}
         final = {one.field: one for one in booklet.final}
         for score in booklet.card.questions:
-            own = fields.get(score.question, [])
+            own = fields.get(printed_as(score.question, booklet.card.version, rubric)[0], [])
             points = "" if score.points is None else rounded(score.points, rubric.places)
             bounds = (rounded(score.low, rubric.places), rounded(score.high, rubric.places))
             decided = sorted({box.decided_by for one in own if one in final for box in final[one].verdicts})
