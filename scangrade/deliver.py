@@ -28,7 +28,7 @@ from scangrade.grades.gradebook import Status, gradebook
 from scangrade.grades.rounding import exact
 from scangrade.grades.total import grade_of, shown_points
 from scangrade.model import Rubric
-from scangrade.opening import open_run, recorded_definitions
+from scangrade.opening import open_graded_run, recorded_definitions
 from scangrade.run.files import write_whole
 from scangrade.run.kept import Kept
 from scangrade.run.lock import LOCK_NAME
@@ -110,15 +110,13 @@ def export_grades(
         If the file is there already or cannot be written.
     """
     _check_use(format, fill_file, options, style, only_decided)
-    if not (run / STORE_NAME).is_file():
-        raise UsageError(f"{run}: no run of scangrade is in there. Give the folder that `scangrade grade` wrote with `--out`.")
     if out is not None:
         _check_out(out, run, format, fill_file, force)
     foreign, dialect = None, None
     if fill_file is not None:
         foreign = read_foreign(fill_file, column=options.column if options else "")
         dialect = _dialect_of(foreign, format)
-    with open_run(run, writes=()) as store:
+    with open_graded_run(run) as store:
         definitions = recorded_definitions(store)
         standing = _standing(run, store, definitions)
         made = _make(format, run, standing, definitions, foreign, dialect, options or FillOptions(), style or CsvStyle())
