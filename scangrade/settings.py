@@ -760,6 +760,9 @@ class ReviewSettings:
     most_boxes: int = 400
     """Boxes of one grid: as many as the eye looks over in ten minutes; more come on the next one."""
 
+    most_listed: int = 200
+    """Rows of a list: as many as somebody scrolls through before filtering."""
+
     longest_pause_s: float = 60.0
     """Time after wrong passwords until the next one is looked at, which doubles up to this: 1,440 guesses a day."""
 

@@ -37,6 +37,9 @@ pytestmark = [
 ]
 
 
+expect.set_options(timeout=30000)  # a machine that others use as well may take its time; nothing waits longer than it must
+
+
 class Server:
     """`scangrade review` as a person runs it."""
 

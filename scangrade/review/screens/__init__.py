@@ -1,0 +1,1 @@
+"""The screens of the review, a module for each; what they show comes from the desk."""

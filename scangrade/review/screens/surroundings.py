@@ -1,0 +1,86 @@
+"""Where a question and its boxes are, and how they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from scangrade.answers.decisions import said
+from scangrade.model import MACHINE, Field, Layout, PageRead, Region, Topic, Verdict, page_key
+from scangrade.review.desk import Desk, box_name
+from scangrade.review.front import LETTERS
+from scangrade.settings import REVIEW
+from scangrade.standing import Concluded
+
+
+def together(layout: Layout, field: Field) -> list[Field]:
+    """Fields that are looked at together: a grid's columns, all fields of a question on the page."""
+    if field.group:
+        return [one for one in layout.fields if one.group == field.group and one.page == field.page]
+    if field.question:
+        return [one for one in layout.fields if one.question == field.question and one.page == field.page and one.boxes]
+    return [field]
+
+
+def region_of(layout: Layout, fields: Sequence[Field]) -> Region:
+    """The part of a page that is shown for fields: with their surroundings, as wide as the page where they are a question."""
+    page = layout.page(fields[0].page)
+    boxes = [box for one in fields for box in one.boxes]
+    margin = REVIEW.strip_margin_mm
+    top, bottom = min(box.y_mm - box.height_mm / 2 for box in boxes), max(box.y_mm + box.height_mm / 2 for box in boxes)
+    margin = max(margin, (REVIEW.strip_least_mm - (bottom - top)) / 2)
+    top, bottom = max(0.0, top - margin), min(page.height_mm, bottom + margin)
+    if fields[0].group:
+        left = max(0.0, min(box.x_mm for box in boxes) - 3 * margin)
+        right = min(page.width_mm, max(box.x_mm for box in boxes) + 3 * margin)
+    else:
+        left, right = 4.0, page.width_mm - 4.0
+    return Region(fields[0].page, left, top, right - left, bottom - top)
+
+
+def boxes_of(desk: Desk, concluded: Concluded, fields: Sequence[Field], current: Field | None) -> list[dict[str, Any]]:
+    """Boxes with their verdicts and where they are, in mm of the layout."""
+    layout, made = desk.definitions.layout, []
+    by_machine = {(one.field, one.box): one for answer in concluded.read.answers for one in answer.verdicts}
+    for field in fields:
+        answer = next((one for one in concluded.laid.answers if one.field == field.id), None)
+        page = concluded.laid.booklet.pages.get(field.page)
+        if answer is None or page is None or not isinstance(page.result, PageRead):
+            continue
+        rows = {box.key: row for row, box in enumerate(layout.boxes(field.page))}
+        image = page_key(page)
+        for box, verdict in zip(field.boxes, answer.verdicts, strict=True):
+            row = rows[box.key]
+            across, down = desk.place(page.result, row).offset_mm
+            ruling = desk.standing.decisions.on(Topic.MARK, image, box.key)
+            machine = by_machine.get((field.id, box.value))
+            made.append(
+                {
+                    "name": box_name(image, field.page, row, concluded.laid.booklet.id),
+                    "row": row,
+                    "field": field.id,
+                    "value": box.value,
+                    "label": field.question or field.id,
+                    "x": box.x_mm + across,
+                    "y": box.y_mm + down,
+                    "width": box.width_mm + 2 * box.frame_mm,
+                    "height": box.height_mm + 2 * box.frame_mm,
+                    "verdict": verdict.verdict.value,
+                    "letter": LETTERS[verdict.verdict],
+                    "by": verdict.decided_by if verdict.decided_by != MACHINE else "",
+                    "machine": machine.verdict.value if machine else "",
+                    "probability": machine.probability if machine else 0.0,
+                    "guess": guess_of(machine) if machine else "empty",
+                    "open": box.value in answer.open,
+                    "said": said(ruling) if ruling and ruling.disputed else "",
+                    "own": current is None or field.id == current.id,
+                }
+            )
+    return made
+
+
+def guess_of(verdict: Any) -> str:
+    """What the machine would say, had it to say something."""
+    if verdict.verdict is not Verdict.UNSURE:
+        return str(verdict.verdict.value)
+    return "marked" if verdict.probability >= 0.5 else "empty"
