@@ -18,6 +18,9 @@ from fractions import Fraction
 from itertools import groupby, pairwise
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from scangrade import __version__
 from scangrade.answers.decisions import assigned_booklet, last_redoable, last_undoable
 from scangrade.check import Definitions
@@ -41,8 +44,10 @@ from scangrade.grades.rounding import exact
 from scangrade.model import (
     FEATURES,
     NOBODY,
+    PATCH_SIDE,
     Box,
     Entry,
+    FieldKind,
     Flag,
     FlagKind,
     PageFate,
@@ -114,12 +119,14 @@ class Desk:
         self._scans = {scan.name: scan for scan in store.scans()}
         self._boxes = {page.number: definitions.layout.boxes(page.number) for page in definitions.layout.pages}
         self._items: tuple[Item, ...] | None = None
+        self._known_items: dict[Flag, Item] = {}
         self._unsure: dict[str, UnsureBox] | None = None
         self._late: set[str] = set()
         self._unwritten: set[str] = set()
         self._pages_moved = False
         self._writing = False
         self._changed_since = 0.0
+        self._write_took = 0.0
         self._wake = asyncio.Event()
         if self.standing.late:  # decided before the last time ended, but not written yet
             self._unwritten |= self.standing.late
@@ -138,7 +145,7 @@ class Desk:
         """What waits, in order."""
         if self._items is None:
             keys: dict[object, str] = {page.ref: key for key, page in self.standing.asides.items()}
-            self._items = in_order(self.standing.flags(), self.definitions.layout, keys)
+            self._items = in_order(self.standing.flags(), self.definitions.layout, keys, self._known_items)
         return self._items
 
     def item(self, key: str) -> Item | None:
@@ -226,10 +233,29 @@ class Desk:
                     return page
         return self.standing.find_page(image)
 
+    def in_grid_order(self, boxes: Iterable[UnsureBox]) -> list[UnsureBox]:
+        """Boxes kind by kind, from the likeliest empty to the likeliest marked."""
+        kinds = {one.id: list(FieldKind).index(one.kind) for one in self.definitions.layout.fields}
+        return sorted(boxes, key=lambda one: (kinds[one.field], one.probability, one.question, one.booklet, one.box))
+
+    async def patches(self, boxes: Sequence[UnsureBox]) -> NDArray[np.uint8]:
+        """The small pictures that were kept when boxes were read: (n, 28, 28), 0 black to 255 white, white where there is none."""
+        found = np.full((len(boxes), PATCH_SIDE, PATCH_SIDE), 255, np.uint8)
+        pages: dict[str, ScannedPage | None] = {}
+        for place, one in enumerate(boxes):
+            if one.image not in pages:
+                pages[one.image] = self.standing.find_page(one.image)
+                if len(pages) % 8 == 0:
+                    await asyncio.sleep(0)  # decisions come first
+            page = pages[one.image]
+            if page is not None and isinstance(page.result, PageRead) and one.row < len(page.result.readings.patches):
+                found[place] = 255 - page.result.readings.patches[one.row]
+        return found
+
     async def cut_ahead(self) -> None:
         """Cut the pictures of all unsure boxes, page by page in the order of the grid, while nothing else is asked."""
         seen = set()
-        for one in sorted(self.unsure().values(), key=lambda one: (one.question, one.probability)):
+        for one in self.in_grid_order(self.unsure().values()):
             if one.image in seen:
                 continue
             seen.add(one.image)
@@ -580,9 +606,10 @@ class Desk:
             if not self._changed_since:
                 continue  # written already
             waited = time.monotonic() - self._changed_since
-            if waited < REVIEW.write_within_s:
+            # where writing takes long it is done less often: it slows down the decisions that come in meanwhile
+            if waited < max(REVIEW.write_within_s, REVIEW.write_rest * self._write_took):
                 try:
-                    await asyncio.wait_for(self._wake.wait(), REVIEW.write_after_s)
+                    await asyncio.wait_for(self._wake.wait(), max(REVIEW.write_after_s, self._write_took))
                 except TimeoutError:
                     pass
                 else:
@@ -633,6 +660,7 @@ class Desk:
                 write_whole(path, as_csv(scores_table(cards, identities, definitions.rubric)))
             write_whole(self.folder / GRADEBOOK, as_csv(gradebook_table(table)))
 
+        started = time.monotonic()
         try:
             await asyncio.to_thread(write_all)
         except OutputError as error:
@@ -643,6 +671,7 @@ class Desk:
             return
         finally:
             self._writing = False
+            self._write_took = time.monotonic() - started
         self.standing.save(changed, seq)  # only now: what is kept tells that the files were written
         self.trouble = ""
         self.written_at = datetime.now(UTC).isoformat(timespec="seconds")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
@@ -49,6 +50,7 @@ class Front:
         )
         self._templates.filters["points"] = _points
         self._templates.filters["minutes"] = _minutes
+        self._templates.filters["file"] = lambda scan: re.split(r"[/\\]", scan)[-1]
         self._templates.globals["url"] = to
 
     def reviewer(self, request: Request) -> str:

@@ -13,7 +13,7 @@ import functools
 import multiprocessing
 import signal
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -246,6 +246,11 @@ class Pictures:
             "SELECT picture FROM crops WHERE image = ? AND number = ? AND made = ?", (image, number, self._made)
         ).fetchone()
         return bytes(row[0]) if row else None
+
+    def missing(self, boxes: Collection[tuple[str, int]]) -> set[tuple[str, int]]:
+        """Those boxes, each named by its image and number, of which no picture is kept yet."""
+        kept = set(self._db.execute("SELECT image, number FROM crops WHERE made = ?", (self._made,)).fetchall())
+        return set(boxes) - kept
 
     async def box(self, image: str, number: int, source: Source, places: dict[int, BoxPlace]) -> bytes | NoPicture:
         """A box' picture; those of the other places on its page are cut with it and kept.

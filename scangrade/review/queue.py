@@ -18,6 +18,7 @@ class Group(StrEnum):
     PAGES = "pages"
     STUDENTS = "students"
     POINTS = "points"
+    DISPUTED = "disputed"
     REST = "rest"
     WAITING = "waiting"
 
@@ -26,6 +27,7 @@ TITLES: Final[Mapping[Group, str]] = {
     Group.PAGES: "Pages set aside, missing or twice",
     Group.STUDENTS: "Booklets without a student",
     Group.POINTS: "Marks and credits that can change points",
+    Group.DISPUTED: "Reviewers disagree",
     Group.REST: "The rest: changes no points",
     Group.WAITING: "Sent for rescan",
 }
@@ -90,7 +92,9 @@ def short_key(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def in_order(flags: Sequence[Flag], layout: Layout, image_keys: Mapping[object, str]) -> tuple[Item, ...]:
+def in_order(
+    flags: Sequence[Flag], layout: Layout, image_keys: Mapping[object, str], known: dict[Flag, Item] | None = None
+) -> tuple[Item, ...]:
     """Items of all flags, in the order in which they are to be done.
 
     Parameters
@@ -99,16 +103,22 @@ def in_order(flags: Sequence[Flag], layout: Layout, image_keys: Mapping[object, 
     layout : Layout
     image_keys : mapping of PageRef to str
         `page_key` of the pages set aside.
+    known : dict of Flag to Item, optional
+        Items made before from the same layout and pages, which are taken over; it is given the new ones. In a large run hardly any flag
+        changes with a decision.
     """
+    known = {} if known is None else known
     fields = {one.id: one for one in layout.fields}
-    items = [_item(flag, fields, image_keys) for flag in flags]
-    groups, kinds = tuple(Group), {kind: place for place, kind in enumerate(_KINDS)}
+    for flag in flags:
+        if flag not in known:
+            known[flag] = _item(flag, fields, image_keys)
+    items = [known[flag] for flag in flags]
+    groups, kinds = {group: place for place, group in enumerate(Group)}, {kind: place for place, kind in enumerate(_KINDS)}
     return tuple(
         sorted(
             items,
             key=lambda item: (
-                groups.index(item.group),
-                item.flag.kind is not FlagKind.DISAGREEMENT,
+                groups[item.group],
                 kinds[item.flag.kind],
                 item.question,
                 item.flag.booklet,
@@ -122,16 +132,17 @@ def _item(flag: Flag, fields: Mapping[str, Field], image_keys: Mapping[object, s
     key = short_key(flag_key(flag))
     field = fields.get(flag.field)
     question = field.question if field else ""
-    return Item(key, _group(flag, field, image_keys), flag, question, _url(flag, field, key, image_keys))
+    return Item(key, _group(flag, field), flag, question, _url(flag, field, key, image_keys))
 
 
-def _group(flag: Flag, field: Field | None, image_keys: Mapping[object, str]) -> Group:
+def _group(flag: Flag, field: Field | None) -> Group:
     if flag.kind is FlagKind.PAGE_SET_ASIDE and f"Sent for {PageFate.RESCAN}" in flag.detail:
         return Group.WAITING
-    if flag.kind in _PAGES or (flag.kind is FlagKind.DISAGREEMENT and flag.ref in image_keys):
+    if flag.kind is FlagKind.DISAGREEMENT:
+        return Group.DISPUTED
+    if flag.kind in _PAGES:
         return Group.PAGES
-    of_student = flag.kind is FlagKind.DISAGREEMENT and not flag.field and not flag.can_change_points
-    if flag.kind in _STUDENTS or of_student or (field is not None and field.kind is FieldKind.DIGIT):
+    if flag.kind in _STUDENTS or (field is not None and field.kind is FieldKind.DIGIT):
         return Group.STUDENTS
     return Group.POINTS if flag.can_change_points else Group.REST
 

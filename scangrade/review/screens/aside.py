@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from scangrade.answers.decisions import said
-from scangrade.model import FlagKind, ScannedPage, Topic, page_key
+from scangrade.model import Flag, FlagKind, ScannedPage, Topic, page_key
 from scangrade.paper.by_hand import corner_marks
 from scangrade.review.desk import dismissible
 from scangrade.review.front import Front, nothing, to
@@ -72,6 +72,17 @@ class AsideScreen:
         first = [(booklet, f"page {', '.join(map(str, pages))} is missing") for booklet, pages in missing.items()]
         return first + [(one, "") for one in self.front.desk.standing.booklets if one not in missing][: REVIEW.most_listed]
 
+    def _in_its_place(self, flag: Flag) -> str:
+        """Where a page set aside is decided that seems to be the missing one; "" if there is none."""
+        found = (
+            one.url
+            for one in self.front.desk.items()
+            if flag.kind is FlagKind.MISSING_PAGE
+            and one.flag.kind is FlagKind.PAGE_SET_ASIDE
+            and (one.flag.booklet, one.flag.page) == (flag.booklet, flag.page)
+        )
+        return next(found, "")
+
     async def flag(self, request: Request) -> Response:
         """Missing pages, pages that are there twice, odd order."""
         desk = self.front.desk
@@ -108,6 +119,7 @@ class AsideScreen:
                 }
                 for page in pages
             ],
+            aside=self._in_its_place(flag),
             questions=questions if flag.kind is FlagKind.MISSING_PAGE else [],
             **self.front.neighbours(request, item.url),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -12,7 +13,6 @@ from scangrade.answers.decisions import of_booklet, said
 from scangrade.model import NOBODY, FieldKind, MatchStatus, Student, Topic
 from scangrade.review.front import Front, nothing, to
 from scangrade.review.people import near_number, search
-from scangrade.review.queue import Group
 from scangrade.standing import Concluded
 
 
@@ -37,31 +37,99 @@ class StudentScreen:
         if concluded is None:
             return nothing("There is no such booklet.")
         url = to("/student", b=booklet)
-        items = [one for one in desk.items() if one.flag.booklet == booklet and one.group is Group.STUDENTS]
+        item = next((one for one in desk.items() if one.url == url), None)
         identity = concluded.identity
-        rivals = []
-        if identity.status is MatchStatus.DUPLICATE:
-            rivals = [
-                other
-                for other, one in desk.standing.identities.items()
-                if one.number == identity.number and one.status is MatchStatus.DUPLICATE
-            ]
-        shown = rivals or [booklet]
+        claimed = self._student(request.query_params.get("with", ""))
+        number = claimed.number if claimed else identity.number
+        rivals = self._holders(number, booklet) if claimed or identity.status is MatchStatus.DUPLICATE else []
+        shown = [booklet, *rivals]
         ruling = of_booklet(Topic.STUDENT, concluded.laid.booklet, desk.standing.decisions)
+        around = self.front.neighbours(request, url)
         return self.front.show(
             request,
             "student.html",
             screen="student",
             booklet=booklet,
-            item=items[0] if items else None,
+            item=item,
             identity=identity,
             disputed=said(ruling) if ruling and ruling.disputed else "",
             panels=[self._panel(one) for one in shown],
+            choices=self._choices(shown, number, identity.student if claimed else None, claimed=bool(claimed))
+            if rivals
+            else [],
+            claimed=claimed,
             candidates=self._candidates(concluded),
             listed=desk.definitions.roster is not None,
             nobody=NOBODY,
-            **self.front.neighbours(request, url),
+            **around,
         )
+
+    def _student(self, number: str) -> Student | None:
+        roster = self.front.desk.definitions.roster
+        return next((one for one in roster.students if one.number == number), None) if roster and number else None
+
+    def _holders(self, number: str, booklet: str) -> list[str]:
+        """Other booklets that are this student's, or claim to be."""
+        identities = self.front.desk.standing.identities
+        wanted = (MatchStatus.DUPLICATE, MatchStatus.MATCHED)
+        return [key for key, one in identities.items() if key != booklet and one.number == number and one.status in wanted]
+
+    @staticmethod
+    def _choices(shown: Sequence[str], number: str, own: Student | None, *, claimed: bool) -> list[dict[str, Any]]:
+        """What can be decided about booklets that claim one student: each with its key, all that is decided, and the remark for the trail.
+
+        Parameters
+        ----------
+        shown : sequence of str
+            The booklet in question, then the others.
+        number : str
+            The student's.
+        own : Student or None
+            Whose the booklet in question was taken for, where it is another student than the one claimed now.
+        claimed : bool
+            Whether a person says so, and the machine does not.
+        """
+
+        def given(booklet: str, to_whom: str) -> dict[str, str]:
+            return {"topic": "student", "booklet": booklet, "value": to_whom}
+
+        made = []
+        for place, counts in enumerate(shown, start=1):
+            others = [one for one in shown if one != counts]
+            which = f"booklet {others[0]}" if len(others) == 1 else f"booklets {', '.join(others)}"
+            made.append(
+                {
+                    "key": str(place),
+                    "text": f"Booklet {counts} counts; {which} is a second one of theirs"
+                    if len(others) == 1
+                    else f"Booklet {counts} counts; {which} are more of theirs",
+                    "acts": [given(counts, number), *(given(one, NOBODY) for one in others)],
+                    "remark": f"second booklet of {number}: booklet {counts} counts",
+                    "then": "",
+                }
+            )
+        this, other = shown[0], shown[1]
+        if claimed and own is not None and own.number != number and len(shown) == 2:
+            made.append(
+                {
+                    "key": "w",
+                    "text": f"Swap: booklet {other} is {own.number} {own.last_name}'s instead",
+                    "acts": [given(this, number), given(other, own.number)],
+                    "remark": f"booklets {this} and {other} were swapped",
+                    "then": "",
+                }
+            )
+        if claimed and len(shown) == 2:
+            made.append(
+                {
+                    "key": "o",
+                    "text": f"Booklet {this} is theirs, booklet {other} is somebody else's: say whose next",
+                    "acts": [given(this, number)],
+                    "remark": "",
+                    "then": to("/student", b=other),
+                }
+            )
+        return made
 
     def _panel(self, booklet: str) -> dict[str, Any]:
         """Pictures that tell whose booklet it is."""

@@ -143,10 +143,30 @@ const Grid = {
       cell.addEventListener("dblclick", () => this.single());
       $("img", cell).addEventListener("error", () => cell.classList.add("blank"));
     }
+    this.patch($("#grid").dataset.sheet);
     const kept = sessionStorage.getItem(`scangrade-at-${location.pathname}`);
     const index = this.cells.findIndex((cell) => cell.dataset.name === kept);
     const open = this.cells.findIndex((cell) => cell.dataset.state !== "saved");
     this.focus(index >= 0 ? index : Math.max(0, open), false);
+  },
+
+  // Boxes whose pictures are not cut yet are seen at once as they were kept when they were read; each picture takes its patch's place.
+  patch(address) {
+    if (!address) return;
+    const sheet = new Image();
+    sheet.addEventListener("load", () => {
+      const side = sheet.naturalWidth / 20;
+      for (const cell of $$(".cell[data-patch]")) {
+        const image = $("img", cell), place = Number(cell.dataset.patch);
+        if (image.complete && image.naturalWidth) continue;
+        const canvas = document.createElement("canvas");
+        canvas.width = canvas.height = side;
+        canvas.getContext("2d").drawImage(sheet, (place % 20) * side, Math.floor(place / 20) * side, side, side, 0, 0, side, side);
+        image.before(canvas);
+        image.addEventListener("load", () => canvas.remove(), { once: true });
+      }
+    });
+    sheet.src = address;
   },
 
   focus(index, scroll = true) {
@@ -444,10 +464,12 @@ const Student = {
         event.preventDefault();
         event.stopPropagation();
       });
-      $("#found").addEventListener("click", (event) => { const one = event.target.closest("li"); if (one) this.decide(one.dataset.number); });
+      $("#found").addEventListener("click", (event) => { const one = event.target.closest("li"); if (one) this.choose(one); });
       $("button[data-number]").addEventListener("click", (event) => this.decide(event.currentTarget.dataset.number));
-      search.focus();
+      if (!$("[data-choice]")) search.focus();
     }
+    for (const one of $$("[data-choice]")) one.addEventListener("click", () => this.settle(one));
+    $("[data-choice]")?.focus({ preventScroll: true });
     $("#number-form")?.addEventListener("submit", (event) => { event.preventDefault(); this.decide(event.target.elements.number.value.trim()); });
   },
 
@@ -478,6 +500,7 @@ const Student = {
       item.id = `student-${index + 1}`;
       item.setAttribute("role", "option");
       item.dataset.number = one.number;
+      item.dataset.taken = one.taken;
       for (const [name, text] of [["id", one.number], ["", one.name], ["quiet", one.reason + (one.taken ? `; has booklet ${one.taken}` : "")]]) {
         const span = document.createElement("span");
         span.className = name;
@@ -494,7 +517,21 @@ const Student = {
 
   take() {
     if (this.at < 0) { say("Choose a student with the arrow keys first."); this.focus(0); return; }
-    this.decide(this.options()[this.at].dataset.number);
+    this.choose(this.options()[this.at]);
+  },
+
+  // Somebody who has a booklet already: nothing is decided before both were looked at side by side.
+  choose(one) {
+    if (!one.dataset.taken) { this.decide(one.dataset.number); return; }
+    const here = new URL(location.href);
+    here.searchParams.set("with", one.dataset.number);
+    go(here.href);
+  },
+
+  async settle(button) {
+    clear();
+    const { acts, remark, then } = button.dataset;
+    try { await Saving.decide(JSON.parse(acts), { remark, ...(body.dataset.settle ? { settle: true } : {}) }); go(then || body.dataset.next); } catch { /* said */ }
   },
 
   async decide(number) {
@@ -503,6 +540,8 @@ const Student = {
   },
 
   key(event) {
+    const choice = $$("[data-choice]").find((one) => one.dataset.choice === event.key.toLowerCase());
+    if (choice) { choice.click(); return true; }
     switch (event.key) {
       case "j": case "s": case "ArrowDown": go(body.dataset.next); break;
       case "k": case "ArrowUp": go(body.dataset.previous); break;
@@ -767,7 +806,7 @@ const Aside = {
 const Queue = {
   begin() { $("[data-first]")?.focus({ preventScroll: true }); for (const select of $$(".filters select")) select.addEventListener("change", () => select.form.requestSubmit()); },
   key(event) {
-    if (/^[1-5]$/.test(event.key)) { const link = $(`[data-group="${event.key}"]`); if (link) go(link.href); return true; }
+    if (/^[1-6]$/.test(event.key)) { const link = $(`[data-group="${event.key}"]`); if (link) go(link.href); return true; }
     return rows(event);
   },
 };
