@@ -760,6 +760,9 @@ class ReviewSettings:
     most_boxes: int = 400
     """Boxes of one grid: as many as the eye looks over in ten minutes; more come on the next one."""
 
+    answers_of_page: int = 20
+    """Answers of one open question on a page: as many pictures of half a page as a browser holds with ease."""
+
     most_listed: int = 200
     """Rows of a list: as many as somebody scrolls through before filtering."""
 

@@ -15,6 +15,7 @@ from scangrade.errors import OutputError
 from scangrade.review.desk import Desk, RefusedError
 from scangrade.review.front import HERE, Front
 from scangrade.review.guard import Guard, Keys
+from scangrade.review.screens.answers import AnswerScreen
 from scangrade.review.screens.aside import AsideScreen
 from scangrade.review.screens.booklets import BookletScreens
 from scangrade.review.screens.calls import Calls
@@ -34,6 +35,7 @@ _SCREENS = (
     StudentScreen,
     AsideScreen,
     BookletScreens,
+    AnswerScreen,
     TrailScreen,
     SampleScreen,
     PersonScreens,

@@ -17,7 +17,7 @@ from scangrade.model import Field, FieldKind, PageRead, Topic, page_key
 from scangrade.review.front import Front, given_text, nothing, span, to
 from scangrade.review.pictures import NoPicture
 from scangrade.review.queue import short_key
-from scangrade.review.screens.surroundings import boxes_of
+from scangrade.review.screens.surroundings import answer_field, boxes_of
 from scangrade.settings import REVIEW
 from scangrade.standing import Concluded
 
@@ -96,7 +96,8 @@ class BookletScreens:
             low, high = desk.points_range(question)
             own = fields[question.id]
             boxed = next((one for one in own if one.boxes and one.page in booklet.pages), None)
-            text = next((one for one in own if one.region is not None and one.page in booklet.pages), None)
+            text = answer_field(layout, question.id)
+            text = text if text is not None and text.page in booklet.pages else None
             ruling = of_booklet(Topic.POINTS, booklet, desk.standing.decisions, question.id)
             rows.append(
                 {

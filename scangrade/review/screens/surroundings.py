@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from scangrade.answers.decisions import said
-from scangrade.model import MACHINE, Field, Layout, PageRead, Region, Topic, Verdict, page_key
+from scangrade.model import MACHINE, Field, FieldKind, Layout, PageRead, Region, Topic, Verdict, page_key
 from scangrade.review.desk import Desk, box_name
 from scangrade.review.front import LETTERS
 from scangrade.settings import REVIEW
@@ -84,3 +84,11 @@ def guess_of(verdict: Any) -> str:
     if verdict.verdict is not Verdict.UNSURE:
         return str(verdict.verdict.value)
     return "marked" if verdict.probability >= 0.5 else "empty"
+
+
+def answer_field(layout: Layout, question: str) -> Field | None:
+    """Where the answer to a question is written: a text field that belongs to it, or is called like it; else boxes of it."""
+    own = [one for one in layout.fields if question in (one.question, one.id)]
+    own += [one for one in layout.fields if not one.question and one.id.startswith(f"{question}.")]
+    written = [one for one in own if one.kind is FieldKind.TEXT and one.region is not None]
+    return next(iter(written or [one for one in own if one.boxes]), None)

@@ -69,6 +69,7 @@ class QueueScreen:
             item_kinds=sorted({one.flag.kind for one in items}),
             seconds=expected_seconds([one for one in items if one.group is not Group.WAITING], REVIEW.seconds, pace),
             own_pace=pace,
+            open_answers=sum(one.flag.kind is FlagKind.OPEN_POINTS for one in items),
             counts=self._accounting(),
             link=with_filter,
         )

@@ -95,8 +95,20 @@ function refuse(text) { const banner = $("#refusal"); banner.textContent = text;
 function news(text) { const banner = $("#news"); banner.textContent = text; banner.hidden = !text; if (text) say(text); }
 function clear() { $("#refusal").hidden = true; $("#news").hidden = true; }
 
-// Leaving the screen waits for everything to be saved.
-async function go(url) { if (url && !Saving.waiting.length) location.assign(url); else if (url) setTimeout(() => go(url), 30); }
+// Leaving the screen waits for everything to be saved. Until the next one is there no key is taken: it was meant for that one.
+function go(url) {
+  if (!url) return;
+  body.dataset.leaving = "1";
+  if (Saving.waiting.length) setTimeout(() => go(url), 30); else location.assign(url);
+}
+
+// A decision after which the screen has done its work; true where it was saved.
+async function last(acts, more, url) {
+  if (body.dataset.leaving) return false;
+  clear();
+  body.dataset.leaving = "1";
+  try { await Saving.decide(acts, more); go(url); return true; } catch { delete body.dataset.leaving; return false; }
+}
 
 async function back(path) {
   clear();
@@ -379,15 +391,13 @@ const Field = {
 
   async one(value) {
     const row = this.rows[this.at];
+    const acts = [{ topic: "mark", value, on: [row.dataset.name] }];
+    const open = this.rows.map((other, index) => index).filter((index) => this.rows[index] !== row && "open" in this.rows[index].dataset && !this.rows[index].dataset.state);
     clear();
     this.sending([row]);
-    const next = this.rows.findIndex((other, index) => index > this.at && "open" in other.dataset);
-    const open = this.rows.some((other) => other !== row && "open" in other.dataset);
-    try {
-      await Saving.decide([{ topic: "mark", value, on: [row.dataset.name] }], this.settle());
-      this.saved(row, value);
-      if (open) this.focus(next >= 0 ? next : this.rows.findIndex((other) => "open" in other.dataset)); else go(body.dataset.next);
-    } catch { delete row.dataset.state; }
+    if (!open.length) { if (!await last(acts, this.settle(), body.dataset.next)) delete row.dataset.state; return; }
+    this.focus(open.find((index) => index > this.at) ?? open[0]);
+    try { await Saving.decide(acts, this.settle()); this.saved(row, value); } catch { delete row.dataset.state; this.focus(this.rows.indexOf(row)); }
   },
 
   saved(row, value) {
@@ -409,8 +419,7 @@ const Field = {
       if (on.length) acts.push({ topic: "mark", value, on });
     }
     this.sending(this.rows);
-    try { await Saving.decide(acts, this.settle()); this.rows.forEach((row, index) => this.saved(row, values[index])); go(body.dataset.next); }
-    catch { for (const row of this.rows) delete row.dataset.state; }
+    if (!await last(acts, this.settle(), body.dataset.next)) for (const row of this.rows) delete row.dataset.state;
   },
 
   accept() { this.all(this.rows.map((row) => row.dataset.guess)); },
@@ -420,7 +429,7 @@ const Field = {
   async points(form) {
     clear();
     const act = { topic: "points", booklet: form.dataset.booklet, item: form.dataset.question, value: form.elements.value.value.trim() };
-    try { await Saving.decide([act], { remark: form.elements.remark.value.trim(), ...this.settle() }); go(body.dataset.next); } catch { form.elements.value.select(); }
+    if (!await last([act], { remark: form.elements.remark.value.trim(), ...this.settle() }, body.dataset.next)) form.elements.value.select();
   },
 
   key(event) {
@@ -529,14 +538,12 @@ const Student = {
   },
 
   async settle(button) {
-    clear();
     const { acts, remark, then } = button.dataset;
-    try { await Saving.decide(JSON.parse(acts), { remark, ...(body.dataset.settle ? { settle: true } : {}) }); go(then || body.dataset.next); } catch { /* said */ }
+    await last(JSON.parse(acts), { remark, ...(body.dataset.settle ? { settle: true } : {}) }, then || body.dataset.next);
   },
 
   async decide(number) {
-    clear();
-    try { await Saving.decide([{ topic: "student", booklet: body.dataset.booklet, value: number }], body.dataset.settle ? { settle: true } : {}); go(body.dataset.next); } catch { /* said */ }
+    await last([{ topic: "student", booklet: body.dataset.booklet, value: number }], body.dataset.settle ? { settle: true } : {}, body.dataset.next);
   },
 
   key(event) {
@@ -767,16 +774,14 @@ const Aside = {
     const corners = this.corners.length === 4 ? this.corners : undefined;
     const act = { topic: "page", page: body.dataset.page, value: "placed", booklet: this.form.elements.booklet.value.trim(), number: Number(this.form.elements.number.value), corners };
     if (!act.booklet) { this.form.elements.booklet.focus(); refuse("Say which booklet the page belongs to."); return; }
-    if (this.busy) return;
-    this.busy = true;
+    if (body.dataset.leaving) return;
+    const read = last([act], this.settle(), body.dataset.next);
     news("Reading the page…");
-    try { await Saving.decide([act], this.settle()); news(""); go(body.dataset.next); } catch { $("#news").hidden = true; }
-    this.busy = false;
+    if (!await read) $("#news").hidden = true;
   },
 
   async fate(value) {
-    clear();
-    try { await Saving.decide([{ topic: "page", page: body.dataset.page, value }], this.settle()); go(body.dataset.next); } catch { /* said */ }
+    await last([{ topic: "page", page: body.dataset.page, value }], this.settle(), body.dataset.next);
   },
 
   key(event) {
@@ -807,6 +812,7 @@ const Queue = {
   begin() { $("[data-first]")?.focus({ preventScroll: true }); for (const select of $$(".filters select")) select.addEventListener("change", () => select.form.requestSubmit()); },
   key(event) {
     if (/^[1-6]$/.test(event.key)) { const link = $(`[data-group="${event.key}"]`); if (link) go(link.href); return true; }
+    if (event.key === "a" && $("[data-answers]")) { go("/answers"); return true; }
     return rows(event);
   },
 };
@@ -824,8 +830,8 @@ const Flag = {
     $("[data-do=seen]")?.addEventListener("click", () => this.seen());
     for (const button of $$("[data-counts]")) button.addEventListener("click", () => this.counts(button.dataset.counts));
   },
-  async seen() { try { await Saving.decide([{ topic: "flag", item: body.dataset.item, value: "seen" }]); go(body.dataset.next); } catch { /* said */ } },
-  async counts(page) { try { await Saving.decide([{ topic: "page", page, owner: body.dataset.booklet, value: "counts" }]); go(body.dataset.next); } catch { /* said */ } },
+  seen() { return last([{ topic: "flag", item: body.dataset.item, value: "seen" }], {}, body.dataset.next); },
+  counts(page) { return last([{ topic: "page", page, owner: body.dataset.booklet, value: "counts" }], {}, body.dataset.next); },
   key(event) {
     const choice = /^[1-9]$/.test(event.key) ? $$("[data-counts]")[Number(event.key) - 1] : null;
     if (choice) choice.click();
@@ -841,25 +847,46 @@ const Flag = {
 const Booklet = {
   begin() {
     for (const form of $$("form.give")) form.addEventListener("submit", (event) => { event.preventDefault(); this.give(form); });
-    for (const button of $$("[data-version]")) button.addEventListener("click", async () => { try { await Saving.decide([{ topic: "version", booklet: body.dataset.booklet, value: button.dataset.version }]); go(location.href); } catch { /* said */ } });
-    if (screen_ === "points") $("form.give input")?.focus();
+    for (const button of $$("[data-version]")) button.addEventListener("click", () => last([{ topic: "version", booklet: body.dataset.booklet, value: button.dataset.version }], {}, location.href));
+    for (const field of $$("form.give [name=value]")) field.addEventListener("keydown", (event) => this.typed(event, field));
+    if (["points", "answers"].includes(screen_)) $("form.give input")?.focus();
   },
+  typed(event, field) {
+    this.last = field;
+    const forms = $$("form.give"), at = forms.indexOf(field.form), step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (event.key.toLowerCase() === "f" && field.form.dataset.high) field.value = field.form.dataset.high;
+    else if (step) this.to(forms[at + step]);
+    else return;
+    event.preventDefault();
+  },
+  to(form) {
+    if (!form) return;
+    form.elements.value.focus({ preventScroll: true });
+    form.elements.value.select();
+    (form.closest(".answer") || form).scrollIntoView({ block: form.closest(".answer") ? "start" : "nearest" });
+  },
+  // The next field has the focus at once: what is typed on is meant for it, however long the saving takes.
   async give(form) {
+    if (form.dataset.state === "sending") return;
     clear();
-    form.dataset.state = "sending";
     const act = { topic: "points", booklet: form.dataset.booklet, item: form.dataset.question, value: form.elements.value.value.trim() };
-    try {
-      await Saving.decide([act], { remark: form.elements.remark.value.trim() });
-      form.dataset.state = "saved";
-      const forms = $$("form.give"), next = forms.slice(forms.indexOf(form) + 1).find((one) => one.dataset.state !== "saved");
-      if (next) next.elements.value.focus();
-      else if (screen_ === "points") go(body.dataset.next);
-      else go(location.href);
-    } catch { delete form.dataset.state; form.elements.value.select(); }
+    const more = { remark: form.elements.remark.value.trim(), ...(form.dataset.settle ? { settle: true } : {}) };
+    const forms = $$("form.give"), next = forms.slice(forms.indexOf(form) + 1).find((one) => !one.dataset.state);
+    const after = { answers: body.dataset.again, points: body.dataset.next }[screen_] || location.href;
+    const fields = [form.elements.value, form.elements.remark];
+    form.dataset.state = "sending";
+    for (const field of fields) field.readOnly = true;
+    this.to(next);
+    let saved = false;
+    if (next) try { await Saving.decide([act], more); saved = true; } catch { /* said */ }
+    else saved = await last([act], more, after);
+    for (const field of fields) field.readOnly = false;
+    if (saved) form.dataset.state = "saved"; else { delete form.dataset.state; this.to(form); }
   },
   key(event) {
     if (["j", "s"].includes(event.key)) go(body.dataset.next);
     else if (event.key === "k") go(body.dataset.previous);
+    else if (event.key === "p" && $("[data-paper]")) go((this.last?.closest(".answer")?.querySelector("[data-paper]") || $("[data-paper]")).href);
     else if (event.key === "Escape") go(body.dataset.back);
     else return false;
     return true;
@@ -922,12 +949,15 @@ const Person = {
   },
 };
 
-const Screens = { queue: Queue, grid: Grid, field: Field, student: Student, aside: Aside, flag: Flag, paper: Paper, booklet: Booklet, points: Booklet, booklets: { key: rows }, sample: Sample, name: Person, login: Person };
+const Screens = { queue: Queue, grid: Grid, field: Field, student: Student, aside: Aside, flag: Flag, paper: Paper, booklet: Booklet, points: Booklet, answers: Booklet, booklets: { key: rows }, sample: Sample, name: Person, login: Person };
 
 // ------------------------------------------------------------------ keys for all screens
 
+addEventListener("pageshow", () => { delete body.dataset.leaving; });  // back from where it was left for
+
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || $("#help").open) return;
+  if (body.dataset.leaving) { event.preventDefault(); return; }
   const typing = event.target.closest("input, select, textarea");
   if (typing) {
     if (event.key === "Escape") { typing.blur(); $("#paper")?.focus({ preventScroll: true }); event.preventDefault(); }
