@@ -15,10 +15,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+import cv2
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Dialog, Page, Route, expect, sync_playwright
 
-from scangrade.model import Verdict
+from scangrade.model import PageRead, Verdict
+from scangrade.run.store import Store
+from tests.accessibility import CONTRAST, FOCUSED, ROLES
 from tests.review_run import PHOTO_PAGE, ReviewRun, grade_run, make_review_run
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
@@ -418,6 +422,7 @@ def test_two_reviewers_do_not_overwrite_each_other(sample: ReviewRun, server: Se
     expect(ann.locator(".cell").first.locator(".badge")).to_have_text("≠", timeout=10000)
     press(ann, "q")
     ready(ann, "queue")
+    expect(ann.locator("[data-group='4']")).to_contain_text("Reviewers disagree")
     row = ann.locator("table.items tr", has_text="disagreement")
     expect(row).to_have_count(1)
     expect(row).to_contain_text("Ann says marked; Bo says empty")
@@ -437,28 +442,89 @@ def test_two_reviewers_do_not_overwrite_each_other(sample: ReviewRun, server: Se
     expect(ann.locator("table.trail tr.back")).to_have_count(1)
 
 
-def test_booklets_that_claim_the_same_student_stand_side_by_side(server: Server, open_page: Callable[..., Page]) -> None:
-    page = open_page(server.start())
+def claim(page: Page, server: Server) -> tuple[str, str]:
+    """Say of booklet 0002 that it is the student's who has booklet 0001: nothing is decided by that yet. Both students' numbers."""
+    numbers = []
+    for booklet in ("0001", "0002"):
+        page.goto(f"http://127.0.0.1:{server.port}/booklet?b={booklet}")
+        ready(page, "booklet")
+        numbers.append(page.locator("h1 + p a").first.inner_text().split()[0])
     page.goto(f"http://127.0.0.1:{server.port}/student?b=0002")
     ready(page, "student")
-    other = page.context.new_page()
-    other.goto(f"http://127.0.0.1:{server.port}/booklet?b=0001")
-    name = other.locator("h1 + p a").first.inner_text().split()[1].rstrip(",")
     expect(page.locator("#found li[aria-selected=true]")).to_have_count(0)  # nothing fills itself in
-    page.keyboard.type(name.lower())
+    before = len(server.decisions())
+    page.keyboard.type(numbers[0])
     expect(page.locator("#found li").first).to_contain_text("has booklet 0001")
     press(page, "Enter")
+    page.wait_for_url("**with=*")
+    ready(page, "student")
+    expect(page.locator(".panel")).to_have_count(2)
+    expect(page.locator("[data-choice]")).to_have_count(4)
+    assert len(server.decisions()) == before
+    return numbers[0], numbers[1]
+
+
+def test_booklets_that_claim_the_same_student_stand_side_by_side(
+    sample: ReviewRun, server: Server, open_page: Callable[..., Page]
+) -> None:
+    def numbers() -> dict[str, str]:
+        return {row["booklet"]: row["student_number"] for row in sample.rows("gradebook.csv") if row["booklet"]}
+
+    page = open_page(server.start())
+    first, second = claim(page, server)
+    press(page, "w")  # the two were swapped
+    ready(page, "queue", "aside", "student", "field", "flag")
+    assert server.decisions() == [("Ann", "student", "", first), ("Ann", "student", "", second)]
+    eventually(lambda: (numbers()["0002"], numbers()["0001"]) == (first, second))
+    page.goto(f"http://127.0.0.1:{server.port}/")
+    ready(page, "queue")
+    press(page, "u")  # one key takes both back
+    expect(page.locator("#news")).to_contain_text("Took back")
+    eventually(lambda: (numbers()["0001"], numbers()["0002"]) == (first, second))
+
+    claim(page, server)
+    press(page, "1")  # 0002 counts, 0001 is a second booklet
     saved(page)
-    page.goto(f"http://127.0.0.1:{server.port}/student?b=0001")
+    eventually(lambda: numbers() | {"0001": "", "0002": first} == numbers())
+    page.goto(f"http://127.0.0.1:{server.port}/trail")
+    expect(page.locator("table.trail")).to_contain_text(f"second booklet of {first}: booklet 0002 counts")
+
+
+def test_a_claim_that_stays_open_is_asked_about(server: Server, open_page: Callable[..., Page]) -> None:
+    page = open_page(server.start())
+    claim(page, server)
+    press(page, "o")  # 0001 is somebody else's: whose?
+    page.wait_for_url("**/student?b=0001")
     ready(page, "student")
     expect(page.locator(".panel")).to_have_count(2)
     expect(page.locator(".detail")).to_contain_text("0002 and this booklet")
-    press(page, "Escape", "0")
+    expect(page.locator("[data-choice]")).to_have_count(2)
+    press(page, "0")
     saved(page)
-    assert server.decisions()[-1][3] == "nobody"
+    eventually(lambda: server.decisions()[-1][3] == "nobody")
 
 
 # --------------------------------------------------------------------------- a bad network
+
+
+class SlowNetwork:
+    """Holds back every decision until it recovers."""
+
+    def __init__(self, page: Page) -> None:
+        self.held: list[Route] = []
+        self._slow = True
+        page.route("**/api/decide", self._hold)
+
+    def _hold(self, route: Route) -> None:
+        if self._slow:
+            self.held.append(route)
+        else:
+            route.continue_()
+
+    def recover(self) -> None:
+        self._slow = False
+        for route in self.held:
+            route.continue_()
 
 
 def test_nothing_shows_as_saved_that_is_not(server: Server, open_page: Callable[..., Page]) -> None:
@@ -496,6 +562,48 @@ def test_nothing_shows_as_saved_that_is_not(server: Server, open_page: Callable[
     page.unroute_all()
     saved(page)
     assert [one[3] for one in server.decisions()] == ["marked", "empty"]
+
+
+def test_no_key_is_taken_for_the_wrong_item(server: Server, open_page: Callable[..., Page]) -> None:
+    page = open_page(server.start())
+    page.goto(f"http://127.0.0.1:{server.port}/field?b=0002&f=2a")
+    ready(page, "field")
+    network = SlowNetwork(page)
+    press(page, "1", "2", "d", "j", "Enter")  # the next question was meant, but is not there yet
+    expect(page.locator("#status-text")).to_contain_text("not saved")
+    assert len(network.held) == 1
+    network.recover()
+    expect(page).not_to_have_url(re.compile("f=2a"))
+    ready(page)
+    assert {one[2].partition("/")[0] for one in server.decisions()} == {"2a"}
+    marked = [item for _, _, item, value in server.decisions() if value == "marked"]
+    assert marked == ["2a/A"] and len(server.decisions()) == 5
+
+
+def test_points_question_by_question(sample: ReviewRun, server: Server, open_page: Callable[..., Page]) -> None:
+    page = open_page(server.start())
+    page.goto(f"http://127.0.0.1:{server.port}/answers?q=3a&all=1")
+    ready(page, "answers")
+    expect(page.locator(".answer")).to_have_count(5)
+    names = [name for one in sample.rows("gradebook.csv") if (name := one["last_name"])]
+    assert names and not [name for name in names if name in page.locator("main").inner_text()]
+    expect(page.locator(".answer img").first).to_have_js_property("complete", True)
+    assert page.locator(".answer img").first.evaluate("(one) => one.naturalWidth") > 400
+    network = SlowNetwork(page)
+    page.locator(".answer input[name=value]").first.focus()
+    press(page, "Control+a", "1", ".", "5", "Enter", "f", "Enter")  # typed on without waiting
+    expect(page.locator("#status-text")).to_have_text("2 not saved")
+    expect(page.locator(".give[data-state=saved]")).to_have_count(0)
+    network.recover()
+    saved(page)
+    expect(page.locator(".give[data-state=saved]")).to_have_count(2)
+    assert [one[2:] for one in server.decisions()] == [("3a", "3/2"), ("3a", "4")]
+    press(page, "Control+a", "9", "Enter")
+    expect(page.locator("#refusal")).to_contain_text("worth 0 to 4 points")
+    expect(page.locator(".answer input[name=value]").nth(2)).to_be_focused()
+    eventually(
+        lambda: [row["3a"] for row in sample.rows("gradebook.csv") if row["booklet"] in ("0001", "0002")] == ["1.5", "4"]
+    )
 
 
 def test_a_server_that_died_loses_nothing(server: Server, open_page: Callable[..., Page]) -> None:
@@ -545,7 +653,7 @@ def test_moved_scans_are_told_and_decisions_go_on(
 
 
 SCREENS = ("/", "/grid", "/grid?by=question", "/field?b=0002&f=2a", "/student?b=0005", "/booklets", "/booklet?b=0001",
-           "/paper?b=0001&n=3", "/trail", "/sample", "/name")  # fmt: skip
+           "/paper?b=0001&n=3", "/answers?q=3a&all=1", "/trail", "/sample", "/name")  # fmt: skip
 
 
 @pytest.mark.parametrize(("width", "height"), [(640, 400), (768, 1024)], ids=["at 200 %", "tablet"])
@@ -572,6 +680,121 @@ def test_every_screen_can_be_read_aloud(server: Server, open_page: Callable[...,
         )
         assert nameless == [], path
         assert page.locator("img:not([alt])").count() == 0, path
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_what_is_behind_it(
+    server: Server, open_page: Callable[..., Page], scheme: Literal["light", "dark"]
+) -> None:
+    page = open_page(server.start(), color_scheme=scheme)
+    page.goto(f"http://127.0.0.1:{server.port}/grid")
+    ready(page, "grid")
+    press(page, "Home", "f", "x", "b")  # decided, undone and previewed boxes
+    saved(page)
+    assert page.evaluate(CONTRAST) == []
+    for path in SCREENS:
+        page.goto(f"http://127.0.0.1:{server.port}{path}")
+        ready(page)
+        assert page.evaluate(CONTRAST) == [], path
+    page.evaluate("document.querySelector('main').style.color = getComputedStyle(document.body).backgroundColor")
+    assert page.evaluate(CONTRAST) != []  # the check itself sees what cannot be read
+
+
+def test_tab_goes_everywhere_and_shows_where(server: Server, open_page: Callable[..., Page]) -> None:
+    page = open_page(server.start())
+    for path in SCREENS:
+        page.goto(f"http://127.0.0.1:{server.port}{path}")
+        ready(page)
+        page.evaluate("document.activeElement.blur(); document.querySelector('.skip').focus()")
+        places = []
+        for _ in range(300):
+            press(page, "Tab")
+            seen = page.evaluate(FOCUSED)
+            if seen is None:
+                break
+            assert seen["ring"] and seen["seen"], (path, seen["name"])
+            places.append(seen["place"])
+        else:
+            raise AssertionError(f"{path}: Tab does not leave the page")
+        assert places == sorted(places) and len(places) >= 5, path
+
+
+def test_roles_and_references_hold(server: Server, open_page: Callable[..., Page]) -> None:
+    page = open_page(server.start())
+    for path in SCREENS:
+        page.goto(f"http://127.0.0.1:{server.port}{path}")
+        ready(page)
+        faults = page.evaluate(ROLES)
+        assert faults == [], path
+
+
+def test_boxes_are_seen_before_their_pictures_are_cut(
+    sample: ReviewRun, server: Server, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(server.start())
+    with Store(sample.run) as store:
+        patches = {
+            (scanned.result.image_sha256[:12], row): 255 - scanned.result.readings.patches[row]
+            for scanned in store.pages()
+            if isinstance(scanned.result, PageRead)
+            for row in range(len(scanned.result.readings.patches))
+        }
+    server.stop()
+    (sample.run / "review-crops.sqlite").unlink()
+    link = server.start()
+    page.route("**/crop*", lambda route: None)  # pictures never come
+    page.goto(link)
+    crops = sqlite3.connect(sample.run / "review-crops.sqlite")
+    crops.execute("DELETE FROM crops")  # what was cut ahead meanwhile
+    crops.commit()
+    crops.close()
+    page.goto(f"http://127.0.0.1:{server.port}/grid")
+    ready(page, "grid")
+    cells = page.locator(".cell")
+    expect(page.locator(".cell canvas")).to_have_count(cells.count())
+    address = str(page.locator("#grid").get_attribute("data-sheet"))
+    sheet = cv2.imdecode(
+        np.frombuffer(page.request.get(f"http://127.0.0.1:{server.port}{address}").body(), np.uint8), cv2.IMREAD_GRAYSCALE
+    )
+    assert sheet is not None
+    for index in range(cells.count()):
+        image, _, row, _ = str(cells.nth(index).get_attribute("data-name")).split(".", 3)
+        place = int(str(cells.nth(index).get_attribute("data-patch")))
+        top, left = place // 20 * 28, place % 20 * 28
+        assert np.array_equal(sheet[top : top + 28, left : left + 28], patches[image, int(row)])
+        assert patches[image, int(row)].min() < 160  # the frame of the box is on it
+        drawn = cells.nth(index).locator("canvas").evaluate("(one) => one.getContext('2d').getImageData(14, 14, 1, 1).data[0]")
+        assert drawn == sheet[top + 14, left + 14]
+
+
+def test_beyond_this_machine_a_password_is_asked(sample: ReviewRun, browser: Browser) -> None:
+    secret = sample.folder / "password"
+    secret.write_text("correct horse battery\n")
+    server = Server(sample.run, "--host", "127.0.0.2", "--password-file", str(secret))
+    try:
+        link = server.start()
+        assert link == f"http://127.0.0.2:{server.port}/login"
+        assert "not encrypted" in (sample.folder / "review.log").read_text()
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(link.replace("/login", "/booklets"))
+        ready(page, "login")  # nothing is shown without it
+        assert "Sample exam" not in page.content() and sample.run.name not in page.title()
+        page.keyboard.type("wrong horse battery")
+        press(page, "Enter")
+        expect(page.locator("#refusal")).to_contain_text("Wrong password")
+        page.locator("input[name=password]").fill("correct horse battery")
+        time.sleep(2.1)  # as long as the server does not look at another one
+        press(page, "Enter")
+        ready(page, "name")
+        page.keyboard.type("Ann")
+        press(page, "Enter")
+        ready(page, "queue")
+        press(page, "/")
+        ready(page, "booklets")
+        context.close()
+    finally:
+        server.stop()
 
 
 def test_the_random_sample_ends_with_its_bound(server: Server, open_page: Callable[..., Page]) -> None:
