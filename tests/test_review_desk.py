@@ -11,10 +11,12 @@ import pytest
 
 from scangrade.errors import OutputError
 from scangrade.grade import grade
+from scangrade.model import FlagKind
 from scangrade.opening import open_run, recorded_definitions
 from scangrade.review import desk as desk_module
 from scangrade.review.desk import Desk, box_name
 from scangrade.review.pictures import Pictures
+from scangrade.review.queue import Group, in_order
 from scangrade.run.files import Table, as_csv, with_rows, write_whole
 from scangrade.run.store import Store
 from tests.fake_reader import FakeReader, booklet, write_exam
@@ -59,10 +61,10 @@ def marks(run: Path) -> dict[str, str]:
     return {f"{row['booklet']} {row['field']}/{row['box']}": row["verdict"] for row in rows}
 
 
-async def decide(desk: Desk, group: str, booklet_id: str, row: int, value: str) -> None:
+async def decide(desk: Desk, group: str, booklet_id: str, row: int, value: str, reviewer: str = "Ann") -> None:
     page = desk.standing.booklet(booklet_id).laid.booklet.pages[2]
     name = box_name(page.result.image_sha256, 2, row, booklet_id)
-    await desk.decide("Ann", {"group": group, "acts": [{"topic": "mark", "value": value, "on": [name]}]})
+    await desk.decide(reviewer, {"group": group, "acts": [{"topic": "mark", "value": value, "on": [name]}]})
 
 
 def test_what_is_decided_while_files_are_written_goes_into_the_next(run: Path, store: Store, pictures: Pictures) -> None:
@@ -131,3 +133,35 @@ def test_rows_of_a_file_are_replaced_in_their_place() -> None:
     new = with_rows(as_csv(table), {('2,"',): [('2,"', "new")], ("1",): [], ("4",): [("4", "last")]}, columns=1)
     assert new == as_csv(Table("t.csv", ("booklet", "x"), (('2,"', "new"), ("3", "d"), ("4", "last"))))
     assert with_rows(as_csv(table), {}, columns=1) == as_csv(table)
+
+
+def test_items_that_were_known_are_the_same_as_new_ones(run: Path, store: Store, pictures: Pictures) -> None:
+    async def session() -> None:
+        desk = made_desk(run, store, pictures)
+        assert desk.pages() == (4, 0)
+        counts = []
+        for number, (reviewer, row, value) in enumerate(
+            [("Ann", 0, "marked"), ("Bo", 0, "empty"), ("Ann", 2, "empty"), ("Bo", 2, "marked"), ("Ann", 2, "marked")]
+        ):
+            await decide(desk, f"group-{number:04}", "01", row, value, reviewer)
+            assert desk.items() == in_order(desk.standing.flags(), desk.definitions.layout, {})
+            counts.append(len(desk.items()))
+        desk.undo("Ann", "group-undo")
+        assert desk.items() == in_order(desk.standing.flags(), desk.definitions.layout, {})
+        assert counts[0] == 0 and counts[1] > 0
+
+    asyncio.run(session())
+
+
+def test_what_reviewers_disagree_on_is_a_group_of_its_own(run: Path, store: Store, pictures: Pictures) -> None:
+    async def session() -> None:
+        desk = made_desk(run, store, pictures)
+        for reviewer, value, number in (("Ann", "marked", "11"), ("Bo", "empty", "12")):
+            await decide(desk, f"group-{reviewer}-mark", "01", 0, value, reviewer)
+            act = {"topic": "student", "value": number, "booklet": "02"}
+            await desk.decide(reviewer, {"group": f"group-{reviewer}-student", "acts": [act]})
+        disputed = [one for one in desk.items() if one.group is Group.DISPUTED]
+        assert {one.url for one in disputed} == {"/field?b=01&f=r", "/student?b=02"}
+        assert {one.flag.kind for one in disputed} == {FlagKind.DISAGREEMENT}
+
+    asyncio.run(session())

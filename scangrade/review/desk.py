@@ -50,6 +50,7 @@ from scangrade.model import (
     FieldKind,
     Flag,
     FlagKind,
+    Outcome,
     PageFate,
     PageRead,
     PageSetAside,
@@ -175,6 +176,14 @@ class Desk:
     def moved_scans(self) -> tuple[str, ...]:
         """Scans that are not where they were read."""
         return tuple(str(scan.path) for scan in self._scans.values() if not scan.path.is_file())
+
+    def pages(self) -> tuple[int, int]:
+        """Pages that came in and were read, and those that were set aside."""
+        rows = self._store.query(
+            "SELECT outcome = ?, count(*) FROM pages WHERE state = 'done' GROUP BY 1", (Outcome.SET_ASIDE,)
+        )
+        counted = {bool(aside): int(number) for aside, number in rows}
+        return counted.get(False, 0), counted.get(True, 0)
 
     # ----------------------------------------------------------------- boxes and pages
 

@@ -49,6 +49,13 @@ class BookletScreens:
             )
             if query in text.casefold():
                 found.append((booklet, identity))
+        words = query.split()
+        asked = next((one for one in standing.identities if len(words) == 2 and one.casefold() == words[0]), "")
+        fields = (
+            one.id for one in self.front.desk.definitions.layout.fields if one.boxes and words[1:] == [one.question.casefold()]
+        )
+        if asked and (field := next(fields, "")):
+            return RedirectResponse(to("/field", b=asked, f=field), 303)
         if query and len(found) == 1:
             return RedirectResponse(to("/booklet", b=found[0][0]), 303)
         flagged: dict[str, int] = defaultdict(int)

@@ -71,6 +71,7 @@ class QueueScreen:
             own_pace=pace,
             open_answers=sum(one.flag.kind is FlagKind.OPEN_POINTS for one in items),
             counts=self._accounting(),
+            pages=desk.pages(),
             link=with_filter,
         )
 

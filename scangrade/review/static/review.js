@@ -222,7 +222,7 @@ const Grid = {
     const text = [empty ? `${empty} empty` : "", marked ? `${marked} marked` : ""].filter(Boolean).join(", ");
     $("#bar-text").innerHTML = "";
     const strong = document.createElement("b");
-    strong.textContent = text || `${this.cells.filter((cell) => this.undecided(cell)).length} to decide`;
+    strong.textContent = text || `${this.cells.filter((cell) => this.undecided(cell)).length} of ${this.cells.length} to decide`;
     $("#bar-text").append(strong);
     for (const name of ["commit", "drop"]) $(`[data-do=${name}]`).disabled = !text;
     if (text) say(`${text}. Enter decides, Escape drops.`);
@@ -849,7 +849,7 @@ const Booklet = {
     for (const form of $$("form.give")) form.addEventListener("submit", (event) => { event.preventDefault(); this.give(form); });
     for (const button of $$("[data-version]")) button.addEventListener("click", () => last([{ topic: "version", booklet: body.dataset.booklet, value: button.dataset.version }], {}, location.href));
     for (const field of $$("form.give [name=value]")) field.addEventListener("keydown", (event) => this.typed(event, field));
-    if (["points", "answers"].includes(screen_)) $("form.give input")?.focus();
+    if (["points", "answers"].includes(screen_)) { $("form.give input")?.focus({ preventScroll: true }); $("form.give input")?.select(); }
   },
   typed(event, field) {
     this.last = field;
