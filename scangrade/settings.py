@@ -817,8 +817,9 @@ class ReviewSettings:
     """Quiet time after which the run's files are written, and the longest they may lag behind decisions that keep coming."""
 
     write_rest: float = 4.0
-    """How many times as long as it takes there may be no writing while decisions keep coming: a run of 5,000 pages is written in half a
-    second, which a reviewer's decisions should not meet each time."""
+    write_latest_s: float = 10.0
+    """How many times as long as it takes there may be no writing while decisions keep coming, and the longest such time: a run of 5,000
+    pages is written in half a second of processor time, which a reviewer's decisions should not meet each time."""
 
     switch_s: float = 0.0005
     """Time after which the thread that writes files lets the one go on that takes decisions: Python's own 0.005 s adds up to a

@@ -616,9 +616,12 @@ class Desk:
                 continue  # written already
             waited = time.monotonic() - self._changed_since
             # where writing takes long it is done less often: it slows down the decisions that come in meanwhile
-            if waited < max(REVIEW.write_within_s, REVIEW.write_rest * self._write_took):
+            longest = max(REVIEW.write_within_s, min(REVIEW.write_latest_s, REVIEW.write_rest * self._write_took))
+            if waited < longest:
                 try:
-                    await asyncio.wait_for(self._wake.wait(), max(REVIEW.write_after_s, self._write_took))
+                    await asyncio.wait_for(
+                        self._wake.wait(), max(REVIEW.write_after_s, min(REVIEW.write_within_s, self._write_took))
+                    )
                 except TimeoutError:
                     pass
                 else:

@@ -173,12 +173,21 @@ def _grids(page: Page, link: str) -> None:
         page.wait_for_selector("body[data-ready] .cell:focus")
         ready = time.perf_counter() - started
         page.wait_for_function(
+            "() => [...document.querySelectorAll('.cell')].slice(0, 60)"
+            ".every((one) => one.querySelector('canvas') || one.querySelector('img').naturalWidth)",
+            timeout=120000,
+        )
+        seen = time.perf_counter() - started
+        page.wait_for_function(
             "() => [...document.querySelectorAll('.cell img')].slice(0, 60).every((one) => one.complete && one.naturalWidth)",
             timeout=120000,
         )
         count = page.locator(".cell").count()
-        seen = time.perf_counter() - started
-        print(f"grid of {count:3} crops          {ready:8.2f} s   keys work; {seen:.2f} s: the first 60 seen ({name})")
+        sharp = time.perf_counter() - started
+        print(
+            f"grid of {count:3} crops          {ready:8.2f} s   keys work; {seen:.2f} s: the first 60 seen, {sharp:.2f} s: all of them"
+            f" sharp ({name})"
+        )
         if name.startswith("first"):
             page.wait_for_timeout(20000)  # pictures are cut ahead meanwhile
 
