@@ -605,6 +605,34 @@ def test_points_question_by_question(sample: ReviewRun, server: Server, open_pag
     )
 
 
+def test_points_by_the_criteria_that_an_answer_meets(
+    sample: ReviewRun, server: Server, open_page: Callable[..., Page]
+) -> None:
+    rubric = sample.folder / "rubric.toml"
+    text, count = re.subn(
+        r"(?m)^\[questions\.3a\]\npolicy = .*\npoints = 4.*$",
+        '[questions.3a]\npolicy = "open"\npoints = 4\ncriteria = [\n'
+        '  { id = "idea", text = "The idea", points = 1 },\n  { id = "proof", text = "The proof", points = 3 },\n]',
+        rubric.read_text(),
+    )
+    assert count == 1
+    rubric.write_text(text)
+    command = [sys.executable, "-m", "scangrade", "regrade", str(sample.run), "--rubric", str(rubric)]
+    assert subprocess.run(command, capture_output=True, check=False).returncode in (0, 3)
+    page = open_page(server.start())
+    press(page, "a")  # from the queue
+    ready(page, "answers")
+    expect(page.locator(".answer")).to_have_count(5)
+    press(page, "b", "a", "b", "a", "b", "Enter", "a", "Enter")  # proof; idea
+    saved(page)
+    expect(page.locator(".give[data-state=saved]")).to_have_count(2)
+    assert [one[2:] for one in server.decisions()] == [("3a", "criteria proof"), ("3a", "criteria idea")]
+    eventually(lambda: [row["3a"] for row in sample.rows("gradebook.csv") if row["booklet"] in ("0001", "0002")] == ["3", "1"])
+    page.reload()
+    ready(page, "answers")
+    expect(page.locator(".answer")).to_have_count(3)  # those that have points do not wait any more
+
+
 def test_a_server_that_died_loses_nothing(server: Server, open_page: Callable[..., Page]) -> None:
     page = open_page(server.start())
     page.goto(f"http://127.0.0.1:{server.port}/grid")

@@ -13,12 +13,14 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from scangrade.answers.decisions import of_booklet, said
+from scangrade.grades.by_hand import criteria_of
 from scangrade.grades.rounding import exact
 from scangrade.model import Policy, Question, QuestionScore, Topic
 from scangrade.review.front import Front, nothing, span, to
 from scangrade.review.screens.surroundings import answer_field
 from scangrade.settings import REVIEW
 
+_LETTERS = "abcdeghijklmnopqrstuvwxyz"  # without F, which gives full points
 _BY_PERSON = (Policy.OPEN, Policy.CREDIT)
 
 
@@ -70,6 +72,9 @@ class AnswerScreen:
             else [],
             low=exact(low),
             high=exact(high),
+            criteria=[(letter, one, exact(one.points)) for letter, one in zip(_LETTERS, question.criteria, strict=False)]
+            if question
+            else [],
             everything=everything,
             waiting=len(waiting[question.id]) if question else 0,
             count=len(shown),
@@ -95,5 +100,6 @@ class AnswerScreen:
             "span": span(score.low, score.high),
             "by": said(ruling) if ruling and ruling.disputed else ruling.last.reviewer if ruling else "",
             "disputed": bool(ruling and ruling.disputed),
+            "met": (criteria_of(ruling.last.value) or ()) if ruling else (),
             "remark": ruling.last.remark if ruling else "",
         }

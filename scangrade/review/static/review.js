@@ -848,6 +848,7 @@ const Booklet = {
   begin() {
     for (const form of $$("form.give")) form.addEventListener("submit", (event) => { event.preventDefault(); this.give(form); });
     for (const button of $$("[data-version]")) button.addEventListener("click", () => last([{ topic: "version", booklet: body.dataset.booklet, value: button.dataset.version }], {}, location.href));
+    for (const one of $$("[data-criterion]")) one.addEventListener("click", () => { this.toggle(one); one.form.elements.value.focus(); });
     for (const field of $$("form.give [name=value]")) field.addEventListener("keydown", (event) => this.typed(event, field));
     if (["points", "answers"].includes(screen_)) { $("form.give input")?.focus({ preventScroll: true }); $("form.give input")?.select(); }
   },
@@ -856,8 +857,19 @@ const Booklet = {
     const forms = $$("form.give"), at = forms.indexOf(field.form), step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (event.key.toLowerCase() === "f" && field.form.dataset.high) field.value = field.form.dataset.high;
     else if (step) this.to(forms[at + step]);
+    else if (/^[a-z]$/i.test(event.key) && $("[data-criterion]", field.form)) {
+      const one = $(`[data-letter="${event.key.toLowerCase()}"]`, field.form);
+      if (one) this.toggle(one);
+    }
     else return;
     event.preventDefault();
+  },
+  // The decision says which criteria are met; what they are worth follows from the rubric, also when it changes.
+  toggle(one) {
+    one.setAttribute("aria-pressed", one.getAttribute("aria-pressed") === "true" ? "false" : "true");
+    const met = $$("[data-criterion][aria-pressed=true]", one.form).map((each) => each.dataset.criterion);
+    one.form.elements.value.value = ["criteria", ...met].join(" ");
+    say(`${one.innerText}: ${one.getAttribute("aria-pressed") === "true" ? "met" : "not met"}`);
   },
   to(form) {
     if (!form) return;
