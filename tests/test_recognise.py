@@ -7,7 +7,8 @@ import pytest
 
 from scangrade.answers.empty_boxes import Sheet, added_ink, learn_empty_boxes
 from scangrade.answers.judge import learn_pen
-from scangrade.answers.recognise import CONTEXT, NO_PEN, SIGHTS, Floats, Sight, context, recognise
+from scangrade.answers.network import Floats
+from scangrade.answers.recognise import CONTEXT, NO_PEN, SIGHTS, Sight, context, recognise
 from scangrade.authoring.person import Style
 from scangrade.model import PATCH_SIDE, Convention, PageRead, no_patches
 from scangrade.settings import DECIDE

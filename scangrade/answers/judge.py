@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from scangrade.answers import ink_rules
 from scangrade.answers.empty_boxes import INSIDE, EmptyBoxes, Sheet, added_ink, expected, learn_empty_boxes
-from scangrade.answers.recognise import NO_PEN, SIGHTS, Floats, Pen, Sight, context, recognise
+from scangrade.answers.network import Floats
+from scangrade.answers.recognise import NO_PEN, SIGHTS, Pen, Sight, context, recognise
 from scangrade.model import PATCH_SIDE, Convention, Layout, Verdict
 from scangrade.settings import DecideSettings
 

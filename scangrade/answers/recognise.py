@@ -5,7 +5,7 @@ sharpness and contrast, how dark this writer's pen is. It says how probable it i
 line that runs through, and so on. It does not know what a form's convention makes of that, so one network serves all forms.
 
 The network's weights are in `marks.npz`; `tests/training/README.md` says how they are made, and from what. It is evaluated with numpy
-alone, in a few matrix products: the same numbers on every machine up to rounding, and no framework to install.
+alone (`network.py`): the same numbers on every machine up to rounding, and no framework to install.
 
 References
 ----------
@@ -15,6 +15,8 @@ References
 
 from __future__ import annotations
 
+import hashlib
+import io
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -25,9 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scangrade.answers.empty_boxes import EmptyBoxes, Sheet
+from scangrade.answers.network import Floats, Networks
 from scangrade.model import FEATURES
-
-Floats = NDArray[np.float32]
 
 
 class Sight(StrEnum):
@@ -131,14 +132,7 @@ def recognise(patches: NDArray[np.uint8], empty: NDArray[np.uint8], added: NDArr
     (N, len(SIGHTS)) float32 array
         Calibrated probabilities, one row per box, in the order of `SIGHTS`.
     """
-    networks = _networks()
-    result = np.empty((len(patches), len(SIGHTS)), np.float32)
-    for start in range(0, len(patches), _AT_ONCE):
-        some = slice(start, start + _AT_ONCE)
-        result[some] = sum(
-            _softmax(network(pictures(patches[some], empty[some], added[some]), known[some])) for network in networks
-        ) / len(networks)
-    return result
+    return _networks()((patches, empty, added), known)
 
 
 def pictures(patches: NDArray[np.uint8], empty: NDArray[np.uint8], added: NDArray[np.uint8]) -> Floats:
@@ -146,56 +140,21 @@ def pictures(patches: NDArray[np.uint8], empty: NDArray[np.uint8], added: NDArra
     return np.stack([patches, empty, added], axis=3).astype(np.float32) / np.float32(255)
 
 
-_AT_ONCE: Final = 1024  # boxes: some megabytes at a time
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Network:
-    """Three convolutions and two dense layers. Pictures are (N, rows, columns, channels)."""
-
-    weights: dict[str, Floats]
-
-    def __call__(self, seen: Floats, known: Floats) -> Floats:
-        w = self.weights
-        x = _relu(_convolve(seen, w["conv1"], w["bias1"], stride=2))
-        x = _relu(_convolve(x, w["conv2"], w["bias2"], stride=2))
-        x = _relu(_convolve(x, w["conv3"], w["bias3"], stride=1))
-        x = np.concatenate([x.reshape(len(x), -1), known], axis=1)
-        x = _relu(x @ w["dense1"] + w["bias4"])
-        return np.asarray((x @ w["dense2"] + w["bias5"]) / w["temperature"], dtype=np.float32)
-
-
-def _convolve(x: Floats, kernel: Floats, bias: Floats, *, stride: int) -> Floats:
-    """Convolve with a kernel of (rows, columns, channels in, channels out), odd and with as much white around as it reaches."""
-    size = kernel.shape[0]
-    reach = size // 2
-    padded = np.pad(x, ((0, 0), (reach, reach), (reach, reach), (0, 0)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), axis=(1, 2))[:, ::stride, ::stride]
-    count, rows, columns = windows.shape[:3]
-    flat = windows.transpose(0, 1, 2, 4, 5, 3).reshape(count * rows * columns, -1)
-    return np.asarray(flat @ kernel.reshape(flat.shape[1], -1) + bias).reshape(count, rows, columns, -1)
-
-
-def _relu(x: Floats) -> Floats:
-    return np.maximum(x, np.float32(0))
-
-
-def _softmax(x: Floats) -> Floats:
-    raised = np.exp(x - x.max(axis=1, keepdims=True))
-    return np.asarray(raised / raised.sum(axis=1, keepdims=True), dtype=np.float32)
+@lru_cache(maxsize=1)
+def _networks() -> Networks:
+    with np.load(io.BytesIO(_stored()), allow_pickle=False) as stored:
+        names = sorted({name.partition("/")[0] for name in stored.files})
+        weights = [
+            {name.partition("/")[2]: stored[name] for name in stored.files if name.startswith(f"{one}/")} for one in names
+        ]
+    return Networks(weights, brightest=255)
 
 
 @lru_cache(maxsize=1)
-def _networks() -> tuple[_Network, ...]:
-    with (files("scangrade.answers") / "marks.npz").open("rb") as file, np.load(file, allow_pickle=False) as stored:
-        names = sorted({name.partition("/")[0] for name in stored.files})
-        return tuple(
-            _Network(
-                {
-                    name.partition("/")[2]: stored[name].astype(np.float32)
-                    for name in stored.files
-                    if name.startswith(f"{one}/")
-                }
-            )
-            for one in names
-        )
+def weights_sha256() -> str:
+    """Names the weights: what was recognised with others is not worth keeping."""
+    return hashlib.sha256(_stored()).hexdigest()
+
+
+def _stored() -> bytes:
+    return (files("scangrade.answers") / "marks.npz").read_bytes()

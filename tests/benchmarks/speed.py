@@ -21,7 +21,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -41,7 +41,7 @@ from scangrade.authoring.samples import draw_answers
 from scangrade.authoring.scanner import COLOUR300, OFFICE, Mode, ScannedImage, Scanner, write_scan
 from scangrade.authoring.simulate import print_form, simulate_booklet
 from scangrade.check import Definitions, load_definitions
-from scangrade.model import FieldKind, Layout, PageResult, PageSetAside, Readings, Student
+from scangrade.model import FieldKind, Layout, PageResult, PageSetAside, Student
 from scangrade.opening import record_definitions
 from scangrade.paper.pdf_page import fax_as_tiff
 from scangrade.paper.rasterise import PageImage, ScanFile
@@ -293,8 +293,9 @@ def _as_of(page: PageResult, copy: str, old: str, new: str, layout: Layout) -> P
         if one.kind is FieldKind.DIGIT and one.page == page.page:
             was, now = (row[f"{one.id}/{number[one.place - 1]}"] for number in (old, new))
             order[[was, now]] = now, was
-    moved = {part.name: getattr(page.readings, part.name)[order] for part in fields(Readings)}
-    return replace(page, copy=copy, image_sha256=f"{copy}-{page.page}", readings=Readings(**moved))
+    readings = page.readings
+    moved = replace(readings, values=readings.values[order], patches=readings.patches[order])
+    return replace(page, copy=copy, image_sha256=f"{copy}-{page.page}", readings=moved)
 
 
 # --------------------------------------------------------------------------- the command

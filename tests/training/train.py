@@ -116,7 +116,7 @@ def _pens(sheets: Sequence[Sheet], empty: Sequence[EmptyBoxes], booklets: Sequen
 
 
 class Net(nn.Module):
-    """The network as torch trains it; `recognise._Network` is the same in numpy."""
+    """The network as torch trains it; `answers/network.py` is the same in numpy."""
 
     def __init__(self) -> None:
         super().__init__()
