@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from scangrade.answers.empty_boxes import Sheet
-from scangrade.answers.ink_rules import judge, learn
+from scangrade.answers.ink_rules import VERDICTS, judge, learn
 from scangrade.model import FEATURES, Convention, Layout, Readings, Verdict
 from scangrade.settings import DECIDE
 from tests.drawn import a_layout
@@ -41,8 +41,8 @@ def a_sheet(layout: Layout, marks: dict[str, dict[str, float]], *, print_ink: fl
 def verdicts(layout: Layout, marks: dict[str, dict[str, float]], *, print_ink: float = 0.0) -> dict[str, Verdict]:
     sheet = a_sheet(layout, marks, print_ink=print_ink)
     learned = learn([sheet], layout, settings=DECIDE.ink)
-    (found,) = judge([sheet], [], learned, layout.convention, settings=DECIDE.ink)
-    return dict(zip((box.key for box in sheet.boxes), found, strict=True))
+    (found,) = judge([([sheet], [])], learned, layout.convention, settings=DECIDE.ink)
+    return {box.key: VERDICTS[code] for box, code in zip(sheet.boxes, found.tolist(), strict=True)}
 
 
 def test_a_blank_sheet_stays_blank() -> None:

@@ -58,13 +58,14 @@ def decide(booklets: Sequence[Booklet], layout: Layout, *, settings: DecideSetti
     maps = learn_print_map(everything, layout, settings=settings) if layout.convention in _REMARKS else {}
     every = [(sheets[one.id], spares[one.id]) for one in booklets]
     judged = judge(every, learned, layout.convention, settings=settings)
+    fields = [(field, tuple(box.key for box in field.boxes)) for field in layout.fields if field.boxes]
     result: dict[str, tuple[Answer, ...]] = {}
     for booklet, (own, others) in zip(booklets, judged, strict=True):
         beside = _beside(sheets[booklet.id], own, maps, layout, settings) if layout.convention in _REMARKS else {}
         result[booklet.id] = tuple(
-            _answer(field, own, others, layout.convention, beside.get(field.id, 0), settings)
-            for field in layout.fields
-            if field.boxes and all(box.key in own for box in field.boxes)
+            _answer(field, keys, own, others, layout.convention, beside.get(field.id, 0), settings)
+            for field, keys in fields
+            if all(key in own for key in keys)
         )
     return result
 
@@ -94,6 +95,7 @@ def _sheets(pages: Iterable[ScannedPage], boxes: Mapping[int, tuple[Box, ...]]) 
 
 def _answer(
     field: Field,
+    keys: Sequence[str],
     judged: JudgedBoxes,
     others: Sequence[JudgedBoxes],
     convention: Convention,
@@ -101,7 +103,7 @@ def _answer(
     settings: DecideSettings,
 ) -> Answer:
     """The verdicts of a field after its boxes were looked at together."""
-    own = [judged[box.key] for box in field.boxes]
+    own = [judged[key] for key in keys]
     verdicts = [one.verdict for one in own]
     marked = [k for k, one in enumerate(own) if one.verdict is Verdict.MARKED]
     doubt = _doubt(own, convention, beside, settings) if field.kind is FieldKind.CHOICE and len(own) > 1 else ""
@@ -118,8 +120,8 @@ def _answer(
         for k in weak:  # paler than the writer's other marks: perhaps erased
             verdicts[k] = Verdict.UNSURE
     for other in others:
-        for k, box in enumerate(field.boxes):
-            again = other.get(box.key)
+        for k, key in enumerate(keys):
+            again = other.get(key)
             if again is not None and again.verdict is not own[k].verdict:
                 verdicts[k] = Verdict.UNSURE
     return Answer(

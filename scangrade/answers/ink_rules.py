@@ -10,11 +10,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scangrade.answers.empty_boxes import Sheet, print_key
+from scangrade.answers.pens import lower_thirds
 from scangrade.model import FEATURES, Box, Convention, Layout, Verdict
 from scangrade.settings import InkSettings
 
@@ -77,31 +79,77 @@ _LEARNED_FROM = [_COLUMN["ink"], _COLUMN["outside"], _COLUMN["beyond"]]
 
 
 def judge(
-    sheets: Sequence[Sheet], others: Sequence[Sheet], learned: Learned, convention: Convention, *, settings: InkSettings
-) -> list[list[Verdict]]:
-    """Judge the boxes of one booklet.
+    booklets: Sequence[tuple[Sequence[Sheet], Sequence[Sheet]]],
+    learned: Learned,
+    convention: Convention,
+    *,
+    settings: InkSettings,
+) -> list[Codes]:
+    """Judge the boxes of booklets, all sheets of a page together.
 
     Parameters
     ----------
-    sheets : sequence of Sheet
-        Its pages, from which the writer's pen is learned.
-    others : sequence of Sheet
-        Further images of its pages.
+    booklets : sequence of (sheets, further sheets)
+        Pages of a booklet, from which the writer's pen is learned, and further images of them.
     learned : Learned
     convention : Convention
     settings : InkSettings
 
     Returns
     -------
-    list of list of Verdict
-        Per sheet, first of `sheets`, then of `others`, a verdict per box in layout order.
+    list of (N,) int arrays
+        For each sheet, in the order of booklets and within each of sheets and further sheets, the place in `VERDICTS` of what is said
+        of each of its boxes, in layout order.
     """
-    excess = [_excess(sheet, learned[sheet.page], settings) for sheet in (*sheets, *others)]
-    pen = _pen(sheets, excess, settings)
-    return [
-        _judge(sheet, one, learned[sheet.page], pen, convention, settings)
-        for sheet, one in zip((*sheets, *others), excess, strict=True)
-    ]
+    by_page: dict[int, list[_Place]] = {}
+    count = 0
+    for writer, (own, others) in enumerate(booklets):
+        for number, sheet in enumerate((*own, *others)):
+            by_page.setdefault(sheet.page, []).append(_Place(count, writer, sheet, own=number < len(own)))
+            count += 1
+    stacks = {page: _Stack.of([one.sheet for one in places]) for page, places in by_page.items()}
+    excess = {page: _excess(stack, learned[page], settings) for page, stack in stacks.items()}
+    pens = _pens(by_page, stacks, excess, len(booklets), settings)
+    result: list[Codes] = [np.zeros(0, np.int64)] * count
+    for page, places in by_page.items():
+        writers = [one.writer for one in places]
+        found = _judge(stacks[page], excess[page], learned[page], pens.of(writers), convention, settings)
+        for one, verdicts in zip(places, found, strict=True):
+            result[one.place] = verdicts
+    return result
+
+
+Codes = NDArray[np.int64]
+
+#: What is said of a box, by its code.
+VERDICTS: Final = (Verdict.EMPTY, Verdict.MARKED, Verdict.UNDONE, Verdict.UNSURE)
+EMPTY, MARKED, UNDONE, UNSURE = range(4)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a sheet stands among all."""
+
+    place: int
+    writer: int
+    sheet: Sheet
+    own: bool  #: whether the writer's pen is learned from it
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Stack:
+    """Sheets of the same page."""
+
+    values: Values  #: (sheets, boxes, features)
+
+    @classmethod
+    def of(cls, sheets: Sequence[Sheet]) -> _Stack:
+        """Stack what was measured."""
+        return cls(np.stack([sheet.readings.values for sheet in sheets]).astype(np.float64))
+
+    def feature(self, name: str) -> Values:
+        """(sheets, boxes) of one measure."""
+        return np.ascontiguousarray(self.values[:, :, _COLUMN[name]])
 
 
 _PrintKey = tuple[str, bool, float, float]
@@ -208,20 +256,22 @@ def _learn_labels(
     return {page: np.nan_to_num(one) for page, one in usual.items()}
 
 
-def _print_strength(sheet: Sheet, settings: InkSettings) -> float:
-    """How much more ink than the blank form this page's print has: toner and blur, the same in all its boxes."""
-    blank, ink = sheet.feature("blank_ink"), sheet.feature("ink")
+def _print_strength(stack: _Stack, settings: InkSettings) -> Values:
+    """How much more ink than the blank form each sheet's print has: toner and blur, the same in all its boxes; (sheets, 1)."""
+    blank, ink = stack.feature("blank_ink"), stack.feature("ink")
+    strength = np.ones((len(ink), 1))
     with np.errstate(invalid="ignore"):
         printed = (blank > settings.empty_below) & np.isfinite(ink)
-    if printed.sum() < settings.least_alike:
-        return 1.0
-    ratio = float(np.quantile(ink[printed] / blank[printed], settings.empty_quantile))
-    return float(np.clip(ratio, settings.weakest_print, settings.strongest_print))
+    for k in np.flatnonzero(printed.sum(axis=1) >= settings.least_alike).tolist():
+        one = printed[k]
+        ratio = float(np.quantile(ink[k, one] / blank[k, one], settings.empty_quantile))
+        strength[k] = np.clip(ratio, settings.weakest_print, settings.strongest_print)
+    return strength
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Excess:
-    """What the boxes of a sheet hold beyond an empty one."""
+    """What the boxes of sheets hold beyond an empty one: (sheets, boxes)."""
 
     ink: Values  #: as a share of the white that is left in an empty box
     doubt: Values  #: how far "empty" may be off
@@ -229,9 +279,9 @@ class _Excess:
     printed: NDArray[np.bool_]  #: whether there is print inside
 
 
-def _excess(sheet: Sheet, form: _Form, settings: InkSettings) -> _Excess:
-    ink = sheet.feature("ink")
-    blank = sheet.feature("blank_ink") * _print_strength(sheet, settings)
+def _excess(stack: _Stack, form: _Form, settings: InkSettings) -> _Excess:
+    ink = stack.feature("ink")
+    blank = stack.feature("blank_ink") * _print_strength(stack, settings)
     told = np.isfinite(blank)
     spread = settings.print_spread * np.nan_to_num(blank)
     empty = np.clip(np.where(told, blank, form.ink), 0.0, settings.most_print)
@@ -240,42 +290,53 @@ def _excess(sheet: Sheet, form: _Form, settings: InkSettings) -> _Excess:
     return _Excess((ink - empty) / (1.0 - empty), doubt, slack, empty > settings.empty_below)
 
 
-@dataclass(frozen=True, slots=True)
-class _Pen:
-    """How a writer marks."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pens:
+    """How writers mark: one entry each."""
 
-    ink: float  #: that is usually left in a box
-    peak: float  #: darkness of the strokes; 0 where too few marks tell
+    ink: Values  #: that is usually left in a box
+    peak: Values  #: darkness of the strokes; 0 where too few marks tell
+
+    def of(self, writers: Sequence[int]) -> _Pens:
+        """Those of some writers, as columns."""
+        return _Pens(self.ink[writers, None], self.peak[writers, None])
 
 
-def _pen(sheets: Sequence[Sheet], excesses: Sequence[_Excess], settings: InkSettings) -> _Pen:
-    """What this writer's evident marks have in common: their lower third; the usual ink where there are too few."""
-    evident = []
-    for sheet, excess in zip(sheets, excesses, strict=False):  # those of spare images follow
+def _pens(
+    by_page: Mapping[int, Sequence[_Place]],
+    stacks: Mapping[int, _Stack],
+    excesses: Mapping[int, _Excess],
+    writers: int,
+    settings: InkSettings,
+) -> _Pens:
+    """What each writer's evident marks have in common: their lower third; the usual ink where there are too few."""
+    inks, peaks, owners = [np.zeros(0)], [np.zeros(0)], [np.zeros(0, np.int64)]
+    for page, places in by_page.items():
+        stack, excess = stacks[page], excesses[page]
         with np.errstate(invalid="ignore"):
-            strokes = sheet.feature("cells") >= settings.evident_cells
+            strokes = stack.feature("cells") >= settings.evident_cells
             clear = strokes & (excess.ink - excess.doubt > settings.evident_ink)
-        evident.append(np.column_stack([excess.ink[clear], sheet.feature("peak")[clear]]))
-    marks = np.concatenate(evident) if evident else np.zeros((0, 2))
-    if len(marks) < settings.least_marks:
-        return _Pen(settings.usual_pen, 0.0)
-    ink, peak = np.quantile(marks, 1 / 3, axis=0)
-    return _Pen(float(ink), float(peak))
+        clear &= np.array([one.own for one in places])[:, None]
+        inks.append(excess.ink[clear])
+        peaks.append(stack.feature("peak")[clear])
+        owners.append(np.array([one.writer for one in places])[np.nonzero(clear)[0]])
+    owner = np.concatenate(owners)
+    few = np.bincount(owner, minlength=writers) < settings.least_marks
+    ink, peak = (lower_thirds(np.concatenate(some), owner, writers) for some in (inks, peaks))
+    return _Pens(np.where(few, settings.usual_pen, ink), np.where(few, 0.0, peak))
 
 
-def _judge(
-    sheet: Sheet, excess: _Excess, form: _Form, pen: _Pen, convention: Convention, settings: InkSettings
-) -> list[Verdict]:
+def _judge(stack: _Stack, excess: _Excess, form: _Form, pens: _Pens, convention: Convention, settings: InkSettings) -> Codes:
     ink = np.nan_to_num(excess.ink)
     dark, faint, peak, cells, least_cell, rest, seen = (
-        np.nan_to_num(sheet.feature(name)) for name in ("dark", "faint", "peak", "cells", "least_cell", "rest", "seen")
+        np.nan_to_num(stack.feature(name)) for name in ("dark", "faint", "peak", "cells", "least_cell", "rest", "seen")
     )
-    outside = np.nan_to_num(sheet.feature("outside")) - form.outside
-    beyond = np.nan_to_num(sheet.feature("beyond")) - form.beyond
-    coarse = sheet.feature("scale") < settings.coarse_pixels_per_mm
+    outside = np.nan_to_num(stack.feature("outside")) - form.outside
+    beyond = np.nan_to_num(stack.feature("beyond")) - form.beyond
+    coarse = stack.feature("scale") < settings.coarse_pixels_per_mm
     white = ~excess.printed
     pale = white & (dark < settings.pale_dark)
-    marked = float(np.clip(settings.marked_share_of_pen * pen.ink, settings.marked_least, settings.marked_most))
+    marked = np.clip(settings.marked_share_of_pen * pens.ink, settings.marked_least, settings.marked_most)
     empty = np.minimum(np.where(pale, settings.pale_below, settings.empty_below), settings.empty_share_of_marked * marked)
     # doubt about print makes more boxes a person's; it must never let a mark pass for print
     empty_below, marked_above = empty + excess.slack, marked + 2 * excess.doubt
@@ -286,7 +347,7 @@ def _judge(
     line = white & (rest < settings.line_rest)
     # a highlighter and a stain are even or broad like marks, but paler than a pen, and than this writer's pen
     wash = (dark < settings.wash_dark) & (
-        ((faint >= settings.wash_faint) & (ink < settings.wash_ink)) | (peak < settings.wash_share_of_pen * pen.peak)
+        ((faint >= settings.wash_faint) & (ink < settings.wash_ink)) | (peak < settings.wash_share_of_pen * pens.peak)
     )
     dot = white & (peak >= settings.peak_of_dot)  # print is as black as a dot
     thin = (dark < settings.thin_dark) | (least_cell < settings.thin_cell * peak)
@@ -301,10 +362,6 @@ def _judge(
         is_odd = least_cell < settings.fill_cell * peak
     doubtful |= ~np.isfinite(excess.ink)
     choices = (doubtful & ~is_empty, is_empty, is_full, is_odd)
-    which = np.select(choices, (_UNSURE, _EMPTY, _UNDONE, _UNSURE), _MARKED)
-    which[~np.isfinite(excess.ink)] = _UNSURE
-    return [_VERDICTS[one] for one in which.tolist()]
-
-
-_VERDICTS = (Verdict.EMPTY, Verdict.MARKED, Verdict.UNDONE, Verdict.UNSURE)
-_EMPTY, _MARKED, _UNDONE, _UNSURE = range(4)
+    which = np.select(choices, (UNSURE, EMPTY, UNDONE, UNSURE), MARKED)
+    which[~np.isfinite(excess.ink)] = UNSURE
+    return which

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +16,9 @@ from numpy.typing import NDArray
 from scangrade.answers import ink_rules
 from scangrade.answers.empty_boxes import INSIDE, EmptyBoxes, Sheet, added_ink, expected, learn_empty_boxes
 from scangrade.answers.network import Floats
-from scangrade.answers.recognise import NO_PEN, SIGHTS, Pen, Sight, context, recognise
-from scangrade.model import PATCH_SIDE, Convention, Layout, Verdict
+from scangrade.answers.pens import lower_thirds
+from scangrade.answers.recognise import NO_PEN, SIGHTS, Pen, Sight, contexts, recognise
+from scangrade.model import PATCH_SIDE, Convention, Layout, Verdict, no_patches
 from scangrade.settings import DecideSettings
 
 #: What marks a box under each convention, and what undoes it; everything else but an empty box is a person's.
@@ -89,41 +91,49 @@ def judge(
     JudgedBoxes, list of JudgedBoxes
         For each booklet, in order: of its pages together, and of each spare sheet.
     """
-    waiting: list[_Waiting] = []
-    shape: list[tuple[int, int]] = []
+    some: list[tuple[Sequence[Sheet], Sequence[Sheet]]] = []
     boxes = 0
     for own, others in booklets:
-        blanks = [expected(sheet, learned.empty[sheet.page]) for sheet in (*own, *others)]
-        added = [
-            added_ink(sheet.readings.patches, blank.patches) for sheet, blank in zip((*own, *others), blanks, strict=True)
-        ]
-        pen = learn_pen(added[: len(own)], settings=settings)
-        by_ink = ink_rules.judge(own, others, learned.ink, convention, settings=settings.ink)
-        for sheet, blank, beyond, verdicts in zip((*own, *others), blanks, added, by_ink, strict=True):
-            waiting.append(_Waiting(sheet, blank, beyond, pen, verdicts))
-            boxes += len(sheet.boxes)
-        shape.append((len(own), len(others)))
+        some.append((own, others))
+        boxes += sum(len(sheet.boxes) for sheet in (*own, *others))
         if boxes > _AT_ONCE:
-            yield from _judge_some(waiting, shape, convention, settings)
-            waiting, shape, boxes = [], [], 0
-    yield from _judge_some(waiting, shape, convention, settings)
+            yield from _judge_some(some, learned, convention, settings)
+            some, boxes = [], 0
+    yield from _judge_some(some, learned, convention, settings)
 
 
 _AT_ONCE = 4096  # boxes looked at together: as many as keep the matrix products busy
 
+_WELL_INSIDE = slice(INSIDE.start + 2, INSIDE.stop - 2)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Waiting:
-    """A sheet with all that is known of it."""
+class _Boxes:
+    """The boxes of some sheets, one after the other."""
 
-    sheet: Sheet
-    blank: EmptyBoxes
+    sheets: Sequence[Sheet]
+    blanks: Sequence[EmptyBoxes]  #: what each sheet's boxes look like when empty
+    writers: NDArray[np.int64]  #: whose each sheet is
     added: NDArray[np.uint8]  #: ink beyond the empty boxes
-    pen: Pen
-    by_ink: Sequence[Verdict]
+    inside: Floats  #: of that, well within the frames: (N, pixels), 0 to 1
+    ink: Floats  #: and its mean
+
+    @classmethod
+    def of(cls, sheets: Sequence[Sheet], blanks: Sequence[EmptyBoxes], writers: Sequence[int]) -> _Boxes:
+        """Look at the boxes of sheets, at least one."""
+        patches, empty = (np.concatenate(some) for some in zip(*_pictures(sheets, blanks), strict=True))
+        added = added_ink(patches, empty)
+        inside = _inside(added)
+        return cls(sheets, blanks, np.array(writers), added, inside, inside.mean(axis=1))
+
+    def each(self, of_sheets: Sequence[float] | NDArray[np.float64] | NDArray[np.int64]) -> NDArray[Any]:
+        """What is known of each sheet, for each of its boxes."""
+        return np.repeat(np.asarray(of_sheets), [len(sheet.boxes) for sheet in self.sheets])
 
 
-_WELL_INSIDE = slice(INSIDE.start + 2, INSIDE.stop - 2)
+def _pictures(sheets: Sequence[Sheet], blanks: Sequence[EmptyBoxes]) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+    for sheet, blank in zip(sheets, blanks, strict=True):
+        yield sheet.readings.patches, blank.patches
 
 
 def _inside(added: NDArray[np.uint8]) -> Floats:
@@ -133,7 +143,7 @@ def _inside(added: NDArray[np.uint8]) -> Floats:
 
 
 def learn_pen(added: Sequence[NDArray[np.uint8]], *, settings: DecideSettings) -> Pen:
-    """What this writer's evident marks have in common: their lower third; nothing where there are too few.
+    """What a writer's evident marks have in common: their lower third; nothing where there are too few.
 
     Parameters
     ----------
@@ -141,75 +151,93 @@ def learn_pen(added: Sequence[NDArray[np.uint8]], *, settings: DecideSettings) -
         Ink beyond the empty boxes, of each page.
     settings : DecideSettings
     """
-    inks, peaks = [np.zeros(0)], [np.zeros(0)]
-    for sheet in added:
-        inside = _inside(sheet)
-        ink = inside.mean(axis=1)
-        clear = ink > settings.evident_ink
-        inks.append(ink[clear])
-        if clear.any():
-            peaks.append(np.quantile(inside[clear], 0.95, axis=1))
-    ink, peak = np.concatenate(inks), np.concatenate(peaks)
-    if len(ink) < settings.least_marks:
-        return NO_PEN
-    return Pen(float(np.quantile(ink, 1 / 3)), float(np.quantile(peak, 1 / 3)))
+    inside = _inside(np.concatenate([no_patches(), *added]))
+    (pen,) = _learn_pens(inside, inside.mean(axis=1), np.zeros(len(inside), np.int64), 1, settings)
+    return pen
+
+
+def _learn_pens(inside: Floats, ink: Floats, writer: NDArray[np.int64], writers: int, settings: DecideSettings) -> list[Pen]:
+    """The pens of writers, from what their boxes hold; those of no writer, below 0, tell nothing."""
+    clear = (ink > settings.evident_ink) & (writer >= 0)
+    owner = writer[clear]
+    inks = lower_thirds(ink[clear].astype(np.float64), owner, writers)
+    strokes = np.sort(inside[clear], axis=1).astype(np.float64)
+    at = 0.95 * (strokes.shape[1] - 1)
+    below = int(at)
+    peaks = lower_thirds(strokes[:, below] + (strokes[:, below + 1] - strokes[:, below]) * (at - below), owner, writers)
+    known = np.bincount(owner, minlength=writers) >= settings.least_marks
+    return [
+        Pen(ink, peak) if enough else NO_PEN
+        for ink, peak, enough in zip(inks.tolist(), peaks.tolist(), known.tolist(), strict=True)
+    ]
 
 
 def _judge_some(
-    waiting: Sequence[_Waiting], shape: Sequence[tuple[int, int]], convention: Convention, settings: DecideSettings
+    booklets: Sequence[tuple[Sequence[Sheet], Sequence[Sheet]]],
+    learned: FormLearned,
+    convention: Convention,
+    settings: DecideSettings,
 ) -> Iterator[tuple[JudgedBoxes, list[JudgedBoxes]]]:
-    if not waiting:
-        yield from (({}, []) for _ in shape)
+    sheets = [sheet for own, others in booklets for sheet in (*own, *others)]
+    if not sheets:
+        yield from (({}, []) for _ in booklets)
         return
-    added = np.concatenate([one.added for one in waiting])
-    by_ink = [verdict for one in waiting for verdict in one.by_ink]
-    seen = _recognised(waiting, added, settings)
-    ink = _inside(added).mean(axis=1)
-    pen_ink = np.repeat([one.pen.ink for one in waiting], [len(one.sheet.boxes) for one in waiting])
-    strong = ink >= settings.strong_share_of_pen * pen_ink
-    sure = np.concatenate([one.blank.inside_sure for one in waiting])
-    alike = np.where(_alike(added, settings), np.where(sure, 2, 1), 0)
+    writers = [writer for writer, (own, others) in enumerate(booklets) for _ in (*own, *others)]
+    spare = [spare for own, others in booklets for spare in (*[False] * len(own), *[True] * len(others))]
+    boxes = _Boxes.of(sheets, [expected(sheet, learned.empty[sheet.page]) for sheet in sheets], writers)
+    told_by = boxes.each(np.where(spare, -1, boxes.writers))
+    pens = _learn_pens(boxes.inside, boxes.ink, told_by, len(booklets), settings)
+    by_ink = np.concatenate(ink_rules.judge(booklets, learned.ink, convention, settings=settings.ink))
+    seen = _recognised(boxes, pens, settings)
+    strong = boxes.ink >= settings.strong_share_of_pen * boxes.each([pens[writer].ink for writer in writers])
+    sure = np.concatenate([one.inside_sure for one in boxes.blanks])
+    alike = np.where(_alike(boxes, settings), np.where(sure, 2, 1), 0)
     rows = _verdicts(seen, by_ink, alike, strong, convention, settings)
-    for k in np.flatnonzero(np.concatenate([np.isnan(one.sheet.feature("ink")) for one in waiting])).tolist():
+    for k in np.flatnonzero(np.isnan(np.concatenate([sheet.feature("ink") for sheet in sheets]))).tolist():
         rows[k] = _NOT_SEEN
     judged: list[JudgedBoxes] = []
     start = 0
-    for one in waiting:
-        boxes = one.sheet.boxes
-        judged.append(dict(zip((box.key for box in boxes), rows[start : start + len(boxes)], strict=True)))
-        start += len(boxes)
+    keys = {sheet.page: [box.key for box in sheet.boxes] for sheet in sheets}
+    for sheet in sheets:
+        judged.append(dict(zip(keys[sheet.page], rows[start : start + len(sheet.boxes)], strict=True)))
+        start += len(sheet.boxes)
     place = 0
-    for own, others in shape:
-        merged = {key: verdict for sheet in judged[place : place + own] for key, verdict in sheet.items()}
-        yield merged, judged[place + own : place + own + others]
-        place += own + others
+    for own, others in booklets:
+        merged = {key: verdict for sheet in judged[place : place + len(own)] for key, verdict in sheet.items()}
+        place += len(own)
+        yield merged, judged[place : place + len(others)]
+        place += len(others)
 
 
 #: A box outside of the image.
 _NOT_SEEN = Judged(Verdict.UNSURE, 0.5, Sight.EMPTY, filled=False, strong=False)
 
 
-def _recognised(waiting: Sequence[_Waiting], added: NDArray[np.uint8], settings: DecideSettings) -> Floats:
+def _recognised(boxes: _Boxes, pens: Sequence[Pen], settings: DecideSettings) -> Floats:
     """What boxes show; those in which and around which nothing at all was added are not bothered with."""
+    added = boxes.added
     plain = added.reshape(len(added), -1).max(axis=1) <= settings.plain_below * 255
-    plain &= _inside(added).mean(axis=1) <= settings.plain_ink
+    plain &= boxes.ink <= settings.plain_ink
     seen = np.zeros((len(added), len(SIGHTS)), np.float32)
     seen[:, SIGHTS.index(Sight.EMPTY)] = settings.most_certain
     some = np.flatnonzero(~plain)
     if len(some):
-        patches = np.concatenate([one.sheet.readings.patches for one in waiting])[some]
-        empty = np.concatenate([one.blank.patches for one in waiting])[some]
-        known = np.concatenate([context(one.sheet, one.blank, one.pen) for one in waiting])[some]
+        patches, empty = (
+            np.concatenate(pictures)[some] for pictures in zip(*_pictures(boxes.sheets, boxes.blanks), strict=True)
+        )
+        known = contexts(boxes.sheets, boxes.blanks, [pens[writer] for writer in boxes.writers.tolist()])[some]
         seen[some] = recognise(patches, empty, added[some], known)
     return seen
 
 
-def _alike(added: NDArray[np.uint8], settings: DecideSettings) -> NDArray[np.bool_]:
+def _alike(boxes: _Boxes, settings: DecideSettings) -> NDArray[np.bool_]:
     """Which boxes look much like the empty one."""
-    inside, dark = _inside(added), added > settings.alike_dark * 255
-    around = dark.sum(axis=(1, 2)) - dark[:, INSIDE, INSIDE].sum(axis=(1, 2))
-    within = (inside.mean(axis=1) <= settings.plain_ink) & (inside.max(axis=1) <= settings.alike_inside)
-    return np.asarray(within & (around <= settings.alike_around * _AROUND))
+    within = (boxes.ink <= settings.plain_ink) & (boxes.inside.max(axis=1) <= settings.alike_inside)
+    some = np.flatnonzero(within)
+    dark = boxes.added[some] > settings.alike_dark * 255
+    around = np.count_nonzero(dark, axis=(1, 2)) - np.count_nonzero(dark[:, INSIDE, INSIDE], axis=(1, 2))
+    within[some] = around <= settings.alike_around * _AROUND
+    return np.asarray(within)
 
 
 _AROUND = PATCH_SIDE**2 - (INSIDE.stop - INSIDE.start) ** 2  # pixels of a patch outside of the frame
@@ -217,7 +245,7 @@ _AROUND = PATCH_SIDE**2 - (INSIDE.stop - INSIDE.start) ** 2  # pixels of a patch
 
 def _verdicts(
     seen: Floats,
-    by_ink: Sequence[Verdict],
+    by_ink: ink_rules.Codes,
     alike: NDArray[np.int_],
     strong: NDArray[np.bool_],
     convention: Convention,
@@ -234,8 +262,8 @@ def _verdicts(
     void = seen[:, SIGHTS.index(Sight.EMPTY)]
     # an undone cross and an empty box are the same answer, so their probabilities stand together
     unmarked = void + undone
-    ink_marked = np.array([one is Verdict.MARKED for one in by_ink])
-    ink_unmarked = np.array([one in (Verdict.EMPTY, Verdict.UNDONE) for one in by_ink])
+    ink_marked = by_ink == ink_rules.MARKED
+    ink_unmarked = (by_ink == ink_rules.EMPTY) | (by_ink == ink_rules.UNDONE)
     is_marked = ~ink_unmarked & (marked >= np.where(ink_marked, settings.marked_if_agreed, settings.marked_from))
     unmarked_from = np.select(
         (ink_unmarked & (alike == 2), ink_unmarked & (alike == 1), ink_unmarked),
@@ -243,10 +271,14 @@ def _verdicts(
         settings.unmarked_from,
     )
     is_unmarked = ~is_marked & (unmarked >= unmarked_from)
-    verdicts = np.select((is_marked, is_unmarked & (undone > void), is_unmarked), (1, 2, 0), 3)
+    verdicts = np.select(
+        (is_marked, is_unmarked & (undone > void), is_unmarked),
+        (ink_rules.MARKED, ink_rules.UNDONE, ink_rules.EMPTY),
+        ink_rules.UNSURE,
+    )
     probability = np.select((is_marked, is_unmarked), (marked, unmarked), np.clip(marked, 0.01, 0.99))
     return [
-        Judged(_BY_NUMBER[verdict], one, SIGHTS[sight], is_filled, is_strong)
+        Judged(ink_rules.VERDICTS[verdict], one, SIGHTS[sight], is_filled, is_strong)
         for verdict, one, sight, is_filled, is_strong in zip(
             verdicts.tolist(),
             np.minimum(probability, settings.most_certain).tolist(),
@@ -256,6 +288,3 @@ def _verdicts(
             strict=True,
         )
     ]
-
-
-_BY_NUMBER = (Verdict.EMPTY, Verdict.MARKED, Verdict.UNDONE, Verdict.UNSURE)

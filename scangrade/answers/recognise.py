@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -90,23 +91,30 @@ def context(sheet: Sheet, empty: EmptyBoxes, pen: Pen) -> Floats:
     -------
     (N, len(CONTEXT)) float32 array
     """
-    boxes = sheet.boxes
-    column = {name: sheet.readings.values[:, FEATURES.index(name)] for name in FEATURES}
-    width = np.array([box.width_mm for box in boxes])
-    height = np.array([box.height_mm for box in boxes])
-    frame = np.array([box.frame_mm for box in boxes])
-    constant = np.ones(len(boxes))
+    return contexts([sheet], [empty], [pen])
+
+
+def contexts(sheets: Sequence[Sheet], empties: Sequence[EmptyBoxes], pens: Sequence[Pen]) -> Floats:
+    """The same of the boxes of several sheets, one after the other; each with its own writer's pen."""
+    of_page: dict[int, NDArray[np.float64]] = {}
+    for sheet in sheets:
+        if sheet.page not in of_page:
+            of_page[sheet.page] = np.array([(box.width_mm, box.height_mm, box.frame_mm) for box in sheet.boxes])
+    width, height, frame = np.concatenate([of_page[sheet.page] for sheet in sheets]).T
+    values = np.concatenate([sheet.readings.values for sheet in sheets])
+    column = {name: values[:, FEATURES.index(name)] for name in FEATURES}
+    pen_ink, pen_peak = np.repeat([(pen.ink, pen.peak) for pen in pens], [len(sheet.boxes) for sheet in sheets], axis=0).T
     columns = [
         np.log(width / 4),
         np.log(height / 4),
         frame / np.minimum(width, height),
         np.minimum(column["scale"] / 6, 2),
         column["contrast"],
-        empty.inside_known,
-        empty.around_known,
-        pen.ink * constant,
-        pen.peak * constant,
-        (pen.peak > 0) * constant,
+        np.concatenate([one.inside_known for one in empties]),
+        np.concatenate([one.around_known for one in empties]),
+        pen_ink,
+        pen_peak,
+        pen_peak > 0,
         column["seen"],
         *(column[name] for name in ("peak", "dark", "faint", "least_cell", "rest")),
     ]

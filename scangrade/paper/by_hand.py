@@ -77,6 +77,7 @@ def read_as(
         frames,
         form.empty.get(page),
         page_mm=(sheet.width_mm, sheet.height_mm),
+        mapped=page in form.mapped,
         pixels_per_mm=scale,
         settings=MEASURE,
     )

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from scangrade.model import FEATURES, Box, Readings, no_patches
+from scangrade.model import FEATURES, Box, Readings, no_map, no_patches
 from scangrade.paper.frames import Frames
 from scangrade.paper.patches import BoxGeometry, PageInk, by_geometry, cut, ink_map, outline_distance, thumbnails
 from scangrade.settings import MeasureSettings
@@ -26,6 +26,7 @@ def measure(
     blank: Readings | None,
     *,
     page_mm: tuple[float, float] | None = None,
+    mapped: bool = True,
     pixels_per_mm: float,
     settings: MeasureSettings,
 ) -> Readings:
@@ -45,6 +46,8 @@ def measure(
         The same boxes on the blank form.
     page_mm : (float, float), optional
         Width and height of the page; without it only numbers are measured, and no pictures kept.
+    mapped : bool
+        Whether a map of the page's ink is kept with the pictures.
     pixels_per_mm : float
         Of the image.
     settings : MeasureSettings
@@ -78,10 +81,10 @@ def measure(
     values[np.isnan(values[:, column["ink"]])] = np.nan
     if page_mm is None:
         return Readings(values)
-    around = ink_map(ink, matrix, page_mm, pixels_per_mm)
+    around = ink_map(ink, matrix, page_mm, pixels_per_mm) if mapped else no_map()
     if blank is None:
         return Readings(values, patches, ink_map=around)
-    return Readings(values, patches, blank.patches, around, blank.ink_map)
+    return Readings(values, patches, blank.patches, around, blank.ink_map if mapped else no_map())
 
 
 #: The features that the pixels of a box' patch give, in order.

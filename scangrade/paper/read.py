@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from scangrade.errors import DefinitionError, Issue, Severity
 from scangrade.geometry import MM_PER_INCH, as_transform
-from scangrade.model import Layout, LayoutPage, PageRead, PageResult, PageSetAside, Readings, Reason
+from scangrade.model import FieldKind, Layout, LayoutPage, PageRead, PageResult, PageSetAside, Readings, Reason
 from scangrade.paper.frames import find_frames, sampling
 from scangrade.paper.locate import BlankPage, Located, Unlocated, locate
 from scangrade.paper.measure import measure
@@ -33,6 +33,8 @@ class FormReader:
         self.layout = layout
         self.blanks: dict[int, BlankPage] = {}
         self.empty: dict[int, Readings] = {}
+        #: pages with questions, beside whose boxes something may be written: of these a map of the ink is kept
+        self.mapped = frozenset(one.page for one in layout.fields if one.kind is FieldKind.CHOICE)
         if layout.reference is not None:
             for page, pixels in zip(layout.pages, _reference_pages(layout, layout.reference), strict=True):
                 self._learn(page, pixels)
@@ -88,6 +90,7 @@ def read_page(image: PageImage, form: FormReader, *, expected_page: int) -> Page
         located.frames,
         form.empty.get(located.page),
         page_mm=(page.width_mm, page.height_mm),
+        mapped=located.page in form.mapped,
         pixels_per_mm=located.pixels_per_mm,
         settings=MEASURE,
     )
