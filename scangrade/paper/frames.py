@@ -74,9 +74,10 @@ def find_frames(
     -------
     Frames
     """
-    centres = np.array([(box.x_mm, box.y_mm) for box in boxes], dtype=np.float64).reshape(-1, 2)
+    places = tuple((box.x_mm, box.y_mm) for box in boxes)
+    centres = np.array(places, dtype=np.float64).reshape(-1, 2)
     groups = [(geometry, np.array(members)) for geometry, members in by_geometry(boxes) if geometry.frame_mm > 0]
-    search = _Search(ink, matrix, centres, _reach(centres, boxes, limits), pixels_per_mm, limits)
+    search = _Search(ink, matrix, centres, _reach(places, limits), pixels_per_mm, limits)
     found = _Found(np.zeros((len(boxes), 2)), np.full(len(boxes), np.nan), np.zeros(len(boxes)), np.zeros(len(boxes)))
     if pixels_per_mm < limits.least_for_rough:
         for geometry, index in groups:
@@ -128,13 +129,15 @@ def _agreed(centres: NDArray[np.float64], found: _Found, limits: FrameLimits) ->
     return Frames(offset, score, seen, found.inset, float(near.sum() / framed.sum()), residual)
 
 
-def _reach(centres: NDArray[np.float64], boxes: Sequence[Box], limits: FrameLimits) -> NDArray[np.float64]:
-    """How far each frame may be looked for without meeting the next box' frame."""
-    reach = np.full(len(boxes), limits.search_mm)
-    if len(boxes) < 2:
+@functools.lru_cache(maxsize=64)
+def _reach(centres: tuple[tuple[float, float], ...], limits: FrameLimits) -> NDArray[np.float64]:
+    """How far each frame may be looked for without meeting the next box' frame; the same for every scan of a page."""
+    reach = np.full(len(centres), limits.search_mm)
+    if len(centres) < 2:
         return reach
-    for start in range(0, len(boxes), 256):  # in blocks, since a page may hold thousands of boxes
-        across, down = (np.abs(centres[start : start + 256, None, axis] - centres[None, :, axis]) for axis in (0, 1))
+    places = np.array(centres)
+    for start in range(0, len(places), 256):  # in blocks, since a page may hold thousands of boxes
+        across, down = (np.abs(places[start : start + 256, None, axis] - places[None, :, axis]) for axis in (0, 1))
         gaps = np.maximum(across, down)
         gaps[np.arange(gaps.shape[0]), np.arange(start, start + gaps.shape[0])] = np.inf
         nearest = gaps.min(axis=1)

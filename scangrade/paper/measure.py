@@ -7,7 +7,7 @@ a gray, a yellowed and a 1-bit page.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,49 +119,87 @@ def _inside(
     third_x = np.clip(np.floor((x + 1) * 1.5), 0, 2)
     third_y = np.clip(np.floor((y + 1) * 1.5), 0, 2)
 
-    def mean(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-        return np.asarray(patches[:, mask].mean(axis=1), dtype=np.float32)
-
+    thirds = [inside & (third_x == i) & (third_y == j) for j in range(3) for i in range(3)]
+    flat = patches.reshape(len(patches), -1)
+    pixels = np.sort(_under(flat, inside), axis=1)
     # Shadow and noise beside the box are in the box as well. Ink beside it is not: hence quantiles of both, and a limit.
-    around = np.nan_to_num(np.quantile(patches[:, band], settings.floor_quantile, axis=1))
-    within = np.nan_to_num(np.quantile(patches[:, inside], settings.floor_quantile, axis=1))
-    floor = np.clip(np.minimum(around, within), -settings.most_floor, settings.most_floor)[:, None, None]
-    patches = ((patches - floor) / (1.0 - floor)).astype(np.float32)
-    pixels = patches[:, inside]
-    cells = np.stack([mean(inside & (third_x == i) & (third_y == j)) for j in range(3) for i in range(3)], axis=1)
+    around = np.nan_to_num(_quantile(np.sort(_under(flat, band), axis=1), settings.floor_quantile))
+    within = np.nan_to_num(_quantile(pixels, settings.floor_quantile))
+    floor = np.clip(np.minimum(around, within), -settings.most_floor, settings.most_floor)[:, None]
+
+    def above_floor(darkness: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What is left of (patches, N) values without the floor, stretched to black; quantiles and means move with the pixels."""
+        return np.asarray((darkness - floor) / (1.0 - floor), dtype=np.float32)
+
+    means = above_floor(_means(patches, [inside, core, on_diagonal, off_diagonal, band, *thirds]))
+    cells = means[:, 5:]
     return np.column_stack(
         [
-            pixels.mean(axis=1),
-            mean(core),
-            _share_above(pixels, 0.5),
-            _share_above(pixels, 1 / 6),
-            np.percentile(pixels, 95, axis=1),
+            means[:, 0],
+            means[:, 1],
+            _share_above(pixels, floor + 0.5 * (1.0 - floor)),
+            _share_above(pixels, floor + (1.0 - floor) / 6),
+            above_floor(_quantile(pixels, 0.95)[:, None]),
             cells.min(axis=1),
             (cells > settings.cell_ink).mean(axis=1),
-            _without_line(patches, inside, max(1, round(settings.line_mm * q))),
-            mean(on_diagonal) - mean(off_diagonal),
-            mean(band),
-            _share_above(patches[:, far], settings.beyond_ink),
+            _without_line(patches, inside, floor, max(1, round(settings.line_mm * q))),
+            means[:, 2] - means[:, 3],
+            means[:, 4],
+            _share_above(_under(flat, far), floor + settings.beyond_ink * (1.0 - floor)),
         ]
     ).astype(np.float32)
 
 
-def _without_line(patches: NDArray[np.float32], inside: NDArray[np.bool_], width: int) -> NDArray[np.float32]:
-    """Mean darkness of the inside without the darkest band of columns, or of rows, that is `width` pixels wide."""
-    ink = np.where(inside, patches, 0.0)
+def _under(flat: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """The pixels of (patches, pixels) that lie under a mask."""
+    return np.take(flat, np.flatnonzero(mask), axis=1)
+
+
+def _means(patches: NDArray[np.float32], masks: Sequence[NDArray[np.bool_]]) -> NDArray[np.float32]:
+    """Means of patches under masks, (patches, masks); NaN where a pixel under the mask is NaN."""
+    flat = patches.reshape(len(patches), -1)
+    # one product for all masks; in it a single NaN would spoil the means that it has no part in
+    whole = np.isfinite(flat).all(axis=1)
+    weights = np.column_stack([mask.ravel() / np.float32(mask.sum()) for mask in masks])
+    result = np.empty((len(flat), len(masks)), np.float32)
+    result[whole] = flat[whole] @ weights.astype(np.float32)
+    for k in np.flatnonzero(~whole).tolist():
+        result[k] = [patches[k, mask].mean() for mask in masks]
+    return result
+
+
+def _quantile(ordered: NDArray[np.float32], share: float) -> NDArray[np.float32]:
+    """A quantile of each row of ordered values, as `numpy.quantile` gives it; NaN where one of them is, which come last."""
+    at = share * (ordered.shape[1] - 1)
+    below = int(at)
+    low, high = ordered[:, below], ordered[:, min(below + 1, ordered.shape[1] - 1)]
+    found = low + (high - low) * np.float32(at - below)
+    return np.where(np.isnan(ordered[:, -1]), np.float32(np.nan), found)
+
+
+def _without_line(
+    patches: NDArray[np.float32], inside: NDArray[np.bool_], floor: NDArray[np.float32], width: int
+) -> NDArray[np.float32]:
+    """Mean darkness of the inside, above the floor, without the darkest band of columns, or of rows, that is `width` pixels wide."""
+    ink = np.where(inside, patches, np.float32(0))
     rests = []
     for axis in (1, 2):
-        sums, counts = ink.sum(axis=axis), inside.sum(axis=axis - 1)
-        window = np.ones(width)
-        banded = np.apply_along_axis(np.convolve, 1, sums, window, "valid")
-        members = np.convolve(counts, window, "valid")
+        counts = inside.sum(axis=axis - 1)
+        sums = (ink.sum(axis=axis) - floor * counts) / (1.0 - floor)
+        bands = sums.shape[1] - width + 1
+        banded = np.zeros((len(sums), bands))
+        members = np.zeros(bands)
+        for step in range(width):
+            banded += sums[:, step : step + bands]
+            members += counts[step : step + bands]
         best = banded.argmax(axis=1)
         left = (sums.sum(axis=1) - banded[np.arange(len(banded)), best]) / np.maximum(counts.sum() - members[best], 1)
         rests.append(left)
     return np.asarray(np.minimum(*rests), dtype=np.float32)
 
 
-def _share_above(pixels: NDArray[np.float32], level: float) -> NDArray[np.float32]:
-    """Share of pixels darker than `level`; NaN where a pixel lies outside the image."""
-    share = (pixels > level).mean(axis=1)
-    return np.where(np.isnan(pixels).any(axis=1), np.nan, share).astype(np.float32)
+def _share_above(pixels: NDArray[np.float32], level: NDArray[Any]) -> NDArray[np.float32]:
+    """Share of pixels darker than each row's `level`; NaN where a pixel lies outside the image."""
+    ones = np.ones(pixels.shape[1], np.float32)
+    share = (pixels > level).astype(np.float32) @ ones / np.float32(pixels.shape[1])
+    return np.where(np.isfinite(pixels @ ones), share, np.float32(np.nan))
