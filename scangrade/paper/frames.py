@@ -135,7 +135,7 @@ def _reach(centres: tuple[tuple[float, float], ...], limits: FrameLimits) -> NDA
     reach = np.full(len(centres), limits.search_mm)
     if len(centres) < 2:
         return reach
-    places = np.array(centres)
+    places = np.array(centres, dtype=np.float64)
     for start in range(0, len(places), 256):  # in blocks, since a page may hold thousands of boxes
         across, down = (np.abs(places[start : start + 256, None, axis] - places[None, :, axis]) for axis in (0, 1))
         gaps = np.maximum(across, down)
