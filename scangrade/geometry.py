@@ -35,7 +35,8 @@ def project(matrix: NDArray[np.float64], points: ArrayLike) -> NDArray[np.float6
     (N, 2) array
     """
     array = np.asarray(points, dtype=np.float64).reshape(-1, 2)
-    out = np.column_stack([array, np.ones(len(array))]) @ matrix.T
+    out = array @ matrix[:, :2].T
+    out += matrix[:, 2]
     mapped: NDArray[np.float64] = out[:, :2] / out[:, 2:3]
     return mapped
 
