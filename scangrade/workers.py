@@ -130,8 +130,11 @@ def settle_process() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     _keep_memory()
     import cv2  # noqa: PLC0415 - the parent does not need it
+    import numpy as np  # noqa: F401, PLC0415 - its matrix products must be there to be held to one thread
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415
 
     cv2.setNumThreads(1)
+    threadpool_limits(1)
 
 
 def _keep_memory() -> None:
