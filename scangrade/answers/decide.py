@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from scangrade.answers.beside import Cells, learn_print_map, written_beside
-from scangrade.answers.empty_boxes import Sheet
-from scangrade.answers.judge import Judged, JudgedBoxes, judge, learn_form
+from scangrade.answers.beside import Cells, learn_print_map, written_beside, written_next_to
+from scangrade.answers.empty_boxes import Sheet, expected
+from scangrade.answers.judge import FormLearned, Judged, JudgedBoxes, judge, learn_form
 from scangrade.answers.recognise import Sight
 from scangrade.model import (
     Answer,
@@ -61,9 +61,9 @@ def decide(booklets: Sequence[Booklet], layout: Layout, *, settings: DecideSetti
     fields = [(field, tuple(box.key for box in field.boxes)) for field in layout.fields if field.boxes]
     result: dict[str, tuple[Answer, ...]] = {}
     for booklet, (own, others) in zip(booklets, judged, strict=True):
-        beside = _beside(sheets[booklet.id], own, maps, layout, settings) if layout.convention in _REMARKS else {}
+        remarked = _beside(sheets[booklet.id], own, learned, maps, layout, settings) if layout.convention in _REMARKS else ()
         result[booklet.id] = tuple(
-            _answer(field, keys, own, others, layout.convention, beside.get(field.id, 0), settings)
+            _answer(field, keys, own, others, layout.convention, settings, remarked=field.id in remarked)
             for field, keys in fields
             if all(key in own for key in keys)
         )
@@ -75,14 +75,26 @@ _REMARKS = frozenset({Convention.CROSS, Convention.FILL_WINS})
 
 
 def _beside(
-    sheets: Sequence[Sheet], own: JudgedBoxes, maps: Mapping[int, Cells], layout: Layout, settings: DecideSettings
-) -> dict[str, int]:
-    """How much is written beside the boxes of each question of a booklet."""
-    written: dict[str, int] = {}
+    sheets: Sequence[Sheet],
+    own: JudgedBoxes,
+    learned: FormLearned,
+    maps: Mapping[int, Cells],
+    layout: Layout,
+    settings: DecideSettings,
+) -> set[str]:
+    """The questions of a booklet beside whose boxes something may be written."""
+    fields: set[str] = set()
     for sheet in sheets:
         marked = [box for box in sheet.boxes if own[box.key].sight is not Sight.EMPTY]
-        written |= written_beside(sheet, maps.get(sheet.page), marked, layout, settings=settings)
-    return written
+        cells = written_beside(sheet, maps.get(sheet.page), marked, layout, settings=settings)
+        fields |= {field for field, number in cells.items() if number >= settings.beside_cells}
+        # the strokes that take a fill back leave its box anyway
+        undone = [box for box in marked if own[box.key].verdict is Verdict.UNDONE and own[box.key].sight is Sight.FILL]
+        if undone:
+            empty = expected(sheet, learned.empty[sheet.page])
+            areas = written_next_to(sheet, empty, undone, marked, settings=settings)
+            fields |= {field for field, area in areas.items() if area >= settings.next_to_mm2}
+    return fields
 
 
 def _sheets(pages: Iterable[ScannedPage], boxes: Mapping[int, tuple[Box, ...]]) -> list[Sheet]:
@@ -99,14 +111,15 @@ def _answer(
     judged: JudgedBoxes,
     others: Sequence[JudgedBoxes],
     convention: Convention,
-    beside: int,
     settings: DecideSettings,
+    *,
+    remarked: bool,
 ) -> Answer:
     """The verdicts of a field after its boxes were looked at together."""
     own = [judged[key] for key in keys]
     verdicts = [one.verdict for one in own]
     marked = [k for k, one in enumerate(own) if one.verdict is Verdict.MARKED]
-    doubt = _doubt(own, convention, beside, settings) if field.kind is FieldKind.CHOICE and len(own) > 1 else ""
+    doubt = _doubt(own, convention, remarked=remarked) if field.kind is FieldKind.CHOICE and len(own) > 1 else ""
     if convention is Convention.FILL_WINS and any(own[k].filled for k in marked):
         for k in marked:
             if own[k].sight in _THIN:  # beside a fill, the fill is the answer; how much of a fill this is a person must say
@@ -115,7 +128,8 @@ def _answer(
     if len(halves) < len(marked):
         for k in halves:  # beside a whole mark: begun and left?
             verdicts[k] = Verdict.UNSURE
-    weak = [k for k in marked if not own[k].strong]
+    darkest = max((own[k].ink for k in marked), default=0.0)
+    weak = [k for k in marked if not own[k].strong or own[k].ink < settings.strong_share_of_field * darkest]
     if weak and len(weak) < len(marked):
         for k in weak:  # paler than the writer's other marks: perhaps erased
             verdicts[k] = Verdict.UNSURE
@@ -139,7 +153,7 @@ def _answer(
     )
 
 
-def _doubt(own: Sequence[Judged], convention: Convention, beside: int, settings: DecideSettings) -> str:
+def _doubt(own: Sequence[Judged], convention: Convention, *, remarked: bool) -> str:
     """Why a question as a whole is a person's: corrections that only a person can read; "" where there are none."""
     undone = [one for one in own if one.verdict is Verdict.UNDONE]
     marked = [one for one in own if one.verdict is Verdict.MARKED]
@@ -149,7 +163,7 @@ def _doubt(own: Sequence[Judged], convention: Convention, beside: int, settings:
         return "every box is marked: look for an arrow or a word that says which one is meant"
     if undone and not marked and len(undone) + len(perhaps) == len(own):
         return "every box is undone: look for a sign that says which one is meant after all"
-    if convention in _REMARKS and beside >= settings.beside_cells:
+    if remarked:
         if undone:
             return "a box is undone and there is ink beside the boxes: look whether one is marked anew"
         if len(marked) != 1:

@@ -62,10 +62,11 @@ class EmptyBoxes:
     around_known: NDArray[np.bool_]
 
 
-_PrintKey = tuple[str, bool, float, float]  # text, whether the layout says it is printed, and the box' size
+#: Text, whether the layout says that it is printed, and the box' size.
+PrintKey = tuple[str, bool, float, float]
 
 
-def print_key(box: Box) -> _PrintKey:
+def print_key(box: Box) -> PrintKey:
     """What boxes must share to hold the same print."""
     return box.printed or box.value, bool(box.printed), round(box.width_mm, 1), round(box.height_mm, 1)
 
@@ -153,15 +154,15 @@ class _Inside:
 
 def _learn_inside(
     sheets: Mapping[int, Sequence[Sheet]], stacks: Mapping[int, Pictures], settings: EmptyBoxSettings
-) -> dict[_PrintKey, _Inside]:
+) -> dict[PrintKey, _Inside]:
     """The empty patch of every letter in boxes of every size, held against the other letters of that size."""
-    places: dict[_PrintKey, list[tuple[int, int]]] = {}
-    fields: dict[_PrintKey, set[str]] = {}
+    places: dict[PrintKey, list[tuple[int, int]]] = {}
+    fields: dict[PrintKey, set[str]] = {}
     for page, found in sheets.items():
         for row, box in enumerate(found[0].boxes):
             places.setdefault(print_key(box), []).append((page, row))
             fields.setdefault(print_key(box), set()).add(box.field)
-    result: dict[_PrintKey, _Inside] = {}
+    result: dict[PrintKey, _Inside] = {}
     for kind in {key[1:] for key in places}:
         keys = [key for key in places if key[1:] == kind]
         samples = {key: _samples(places[key], stacks, settings.most_samples) for key in keys}

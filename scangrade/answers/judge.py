@@ -14,10 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scangrade.answers import ink_rules
-from scangrade.answers.empty_boxes import INSIDE, EmptyBoxes, Sheet, added_ink, expected, learn_empty_boxes
+from scangrade.answers.empty_boxes import (
+    INSIDE,
+    EmptyBoxes,
+    PrintKey,
+    Sheet,
+    added_ink,
+    expected,
+    learn_empty_boxes,
+    print_key,
+)
 from scangrade.answers.network import Floats
 from scangrade.answers.pens import lower_thirds
-from scangrade.answers.recognise import NO_PEN, SIGHTS, Pen, Sight, contexts, recognise
+from scangrade.answers.recognise import NO_PEN, SIGHTS, Pen, Sight, context, contexts, recognise
 from scangrade.model import PATCH_SIDE, Convention, Layout, Verdict, no_patches
 from scangrade.settings import DecideSettings
 
@@ -47,6 +56,7 @@ class Judged:
     sight: Sight  #: what it most probably shows
     filled: bool  #: whether that is a filled area
     strong: bool  #: whether it is as dark as this writer's other marks
+    ink: float  #: mean darkness that it adds inside the box, 0 to 1
 
 
 #: By box key.
@@ -59,13 +69,44 @@ class FormLearned:
 
     empty: Mapping[int, EmptyBoxes]
     ink: ink_rules.Learned
+    trust: Mapping[
+        int, Floats
+    ]  #: probability of "empty" that the network usually gives to such boxes, by page, in layout order
 
 
 def learn_form(sheets: Sequence[Sheet], layout: Layout, *, settings: DecideSettings) -> FormLearned:
     """Learn from all sheets of a run what boxes look like, and measure, when they are empty."""
-    return FormLearned(
-        learn_empty_boxes(sheets, settings=settings.empty_boxes), ink_rules.learn(sheets, layout, settings=settings.ink)
-    )
+    empty = learn_empty_boxes(sheets, settings=settings.empty_boxes)
+    ink = ink_rules.learn(sheets, layout, settings=settings.ink)
+    return FormLearned(empty, ink, _learn_trust(sheets, empty, settings))
+
+
+def _learn_trust(sheets: Sequence[Sheet], empty: Mapping[int, EmptyBoxes], settings: DecideSettings) -> dict[int, Floats]:
+    """How sure the network is of this form's empty boxes: it is misled by print unlike what it was trained on.
+
+    Most boxes are empty, so the median over boxes with the same print tells. It is learned where what is printed is beyond doubt only;
+    elsewhere, and where the median says that most boxes are marked, nothing is taken off.
+    """
+    words: dict[PrintKey, list[float]] = {}
+    empty_sight = SIGHTS.index(Sight.EMPTY)
+    looked_at = sheets[:: max(1, len(sheets) // settings.most_for_trust)]
+    rng = np.random.default_rng(0)  # any boxes, but the same ones every time
+    for sheet in looked_at:
+        blank = expected(sheet, empty[sheet.page])
+        some = rng.permutation(np.flatnonzero(blank.inside_sure))[: settings.most_boxes_for_trust // len(looked_at)]
+        if len(some):
+            added = added_ink(sheet.readings.patches, blank.patches)
+            known = context(sheet, blank, learn_pen([added], settings=settings))[some]
+            seen = recognise(sheet.readings.patches[some], blank.patches[some], added[some], known)[:, empty_sight]
+            for row, word in zip(some.tolist(), seen.tolist(), strict=True):
+                words.setdefault(print_key(sheet.boxes[row]), []).append(word)
+    usual = {key: float(np.median(found)) for key, found in words.items() if len(found) >= settings.least_for_trust}
+    trust: dict[int, Floats] = {}
+    for sheet in sheets:
+        if sheet.page not in trust:
+            told = np.array([usual.get(print_key(box), 1.0) for box in sheet.boxes], np.float32)
+            trust[sheet.page] = np.where(told >= settings.least_trust, told, np.float32(1))
+    return trust
 
 
 def judge(
@@ -192,7 +233,8 @@ def _judge_some(
     strong = boxes.ink >= settings.strong_share_of_pen * boxes.each([pens[writer].ink for writer in writers])
     sure = np.concatenate([one.inside_sure for one in boxes.blanks])
     alike = np.where(_alike(boxes, settings), np.where(sure, 2, 1), 0)
-    rows = _verdicts(seen, by_ink, alike, strong, convention, settings)
+    trust = np.concatenate([learned.trust[sheet.page] for sheet in sheets])
+    rows = _verdicts(seen, by_ink, alike, trust, boxes.ink, strong, convention, settings)
     for k in np.flatnonzero(np.isnan(np.concatenate([sheet.feature("ink") for sheet in sheets]))).tolist():
         rows[k] = _NOT_SEEN
     judged: list[JudgedBoxes] = []
@@ -210,7 +252,7 @@ def _judge_some(
 
 
 #: A box outside of the image.
-_NOT_SEEN = Judged(Verdict.UNSURE, 0.5, Sight.EMPTY, filled=False, strong=False)
+_NOT_SEEN = Judged(Verdict.UNSURE, 0.5, Sight.EMPTY, filled=False, strong=False, ink=0.0)
 
 
 def _recognised(boxes: _Boxes, pens: Sequence[Pen], settings: DecideSettings) -> Floats:
@@ -247,13 +289,16 @@ def _verdicts(
     seen: Floats,
     by_ink: ink_rules.Codes,
     alike: NDArray[np.int_],
+    trust: Floats,
+    ink: Floats,
     strong: NDArray[np.bool_],
     convention: Convention,
     settings: DecideSettings,
 ) -> list[Judged]:
     """What the sights of boxes mean under a convention, where both witnesses allow it.
 
-    `alike` is 1 for boxes that look like the empty one, 2 where what that looks like is beyond doubt, else 0.
+    `alike` is 1 for boxes that look like the empty one, 2 where what that looks like is beyond doubt, else 0; `trust` is as
+    `FormLearned.trust`.
     """
     marked, undone, filled = (
         seen[:, [index for index, one in enumerate(SIGHTS) if one in wanted]].sum(axis=1)
@@ -267,7 +312,7 @@ def _verdicts(
     is_marked = ~ink_unmarked & (marked >= np.where(ink_marked, settings.marked_if_agreed, settings.marked_from))
     unmarked_from = np.select(
         (ink_unmarked & (alike == 2), ink_unmarked & (alike == 1), ink_unmarked),
-        (settings.unmarked_if_surely_alike, settings.unmarked_if_alike, settings.unmarked_if_agreed),
+        (settings.unmarked_if_surely_alike, settings.unmarked_if_alike, settings.unmarked_if_agreed * trust),
         settings.unmarked_from,
     )
     is_unmarked = ~is_marked & (unmarked >= unmarked_from)
@@ -278,13 +323,14 @@ def _verdicts(
     )
     probability = np.select((is_marked, is_unmarked), (marked, unmarked), np.clip(marked, 0.01, 0.99))
     return [
-        Judged(ink_rules.VERDICTS[verdict], one, SIGHTS[sight], is_filled, is_strong)
-        for verdict, one, sight, is_filled, is_strong in zip(
+        Judged(ink_rules.VERDICTS[verdict], one, SIGHTS[sight], is_filled, is_strong, darkness)
+        for verdict, one, sight, is_filled, is_strong, darkness in zip(
             verdicts.tolist(),
             np.minimum(probability, settings.most_certain).tolist(),
             seen.argmax(axis=1).tolist(),
             (filled >= 0.5).tolist(),
             strong.tolist(),
+            ink.tolist(),
             strict=True,
         )
     ]

@@ -24,7 +24,9 @@ from scangrade.model import (
 )
 
 _FONTS = ("Vera", "VeraBd", "Helvetica", "Helvetica-Bold", "Times-Roman", "Courier", "Helvetica-Oblique")
-_LETTERS = "ABCDEFGHIJ"
+_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#: What alternatives are called; a row takes some that follow each other.
+_NAMES = (_ALPHABET, _ALPHABET.lower(), "1234567890", "TF", "YN", "+-?", "WXYZ")
 _WIDTH, _HEIGHT = 210.0, 297.0
 _LEFT, _TOP, _RIGHT, _BOTTOM = 22.0, 34.0, 190.0, 268.0
 _MOST_BOXES = (50, 110)  #: a sheet with few boxes has sentences
@@ -59,13 +61,15 @@ def wild_form(rng: np.random.Generator, name: str) -> WildForm:
     y = _TOP
     most = _MOST_BOXES[int(rng.integers(2))]
     while y < _BOTTOM - 12 and sum(len(one.boxes) for one in fields) < most:
-        kind = rng.random() * (0.75 if most < 60 else 1.0)
-        if kind < 0.45:
+        kind = rng.random() * (0.7 if most < 60 else 1.0)
+        if kind < 0.42:
             more, y = _rows(rng, geometry, y, len(fields), inside, narrow=most < 60)
-        elif kind < 0.75:
+        elif kind < 0.7:
             more, y = _lists(rng, geometry, y, len(fields), inside)
-        else:
+        elif kind < 0.9:
             more, y = _digits(rng, geometry, y, len(fields), inside)
+        else:
+            more, y = _letters(rng, geometry, y, len(fields), inside)
         fields += more
         if rng.random() < 0.3:
             geometry = _geometry(rng)
@@ -115,6 +119,8 @@ def _rows(
     down = one.height + 2 * one.frame + rng.uniform(0.8, 7.0)
     blocks = int(np.clip((_RIGHT - _LEFT) // (across * columns + 14), 1, 4))
     fields: list[Field] = []
+    names = _names(rng, columns)
+    columns = len(names)
     for row in range(count):
         at = y + 6 + row * down
         if at > _BOTTOM:
@@ -122,7 +128,7 @@ def _rows(
         for block in range(1 if narrow else blocks):
             x = _LEFT + 8 + block * (across * columns + 14)
             name = f"{start + len(fields) + 1}"
-            boxes = tuple(_box(name, _LETTERS[k], x + k * across, at, one, inside) for k in range(columns))
+            boxes = tuple(_box(name, names[k], x + k * across, at, one, inside) for k in range(columns))
             fields.append(Field(name, FieldKind.CHOICE, 1, boxes, question=name, many=True))
     return fields, y + 12 + count * down
 
@@ -131,10 +137,11 @@ def _lists(rng: np.random.Generator, one: _Geometry, y: float, start: int, insid
     options = int(rng.integers(2, 6))
     down = one.height + 2 * one.frame + rng.uniform(0.6, 5.0)
     fields: list[Field] = []
+    names = _names(rng, options)
     for column in range(1 if rng.random() < 0.6 else 2):
         name = f"{start + len(fields) + 1}"
         x = _LEFT + 8 + column * 85 + rng.uniform(0, 12)
-        boxes = tuple(_box(name, _LETTERS[k], x, y + 8 + k * down, one, inside) for k in range(options))
+        boxes = tuple(_box(name, value, x, y + 8 + k * down, one, inside) for k, value in enumerate(names))
         fields.append(Field(name, FieldKind.CHOICE, 1, boxes, question=name, many=rng.random() < 0.6))
     return fields, y + 14 + options * down
 
@@ -151,6 +158,34 @@ def _digits(rng: np.random.Generator, one: _Geometry, y: float, start: int, insi
         boxes = tuple(_box(name, value, x + column * across, y + 8 + k * down, one, inside) for k, value in enumerate(values))
         fields.append(Field(name, FieldKind.DIGIT, 1, boxes, group=f"g{start}", place=column + 1))
     return fields, y + 16 + 10 * down
+
+
+def _letters(rng: np.random.Generator, one: _Geometry, y: float, start: int, inside: bool) -> tuple[list[Field], float]:
+    """Columns of all letters, in which names are marked: small, and many."""
+    one = replace(one, width=min(one.width, 3.4), height=min(one.height, 3.4), frame=min(one.frame, 0.4))
+    across = one.width + 2 * one.frame + min(one.gap, 2.5)
+    down = one.height + 2 * one.frame + rng.uniform(0.4, 1.5)
+    count = int(min(len(_ALPHABET), (_BOTTOM - y - 8) // down))
+    if count < 10:
+        return [], y + 12
+    x = _LEFT + 6 + rng.uniform(0, 60)
+    fields: list[Field] = []
+    for column in range(int(rng.integers(3, 10))):
+        name = f"{start + column + 1}"
+        boxes = tuple(
+            _box(name, value, x + column * across, y + 8 + k * down, one, inside) for k, value in enumerate(_ALPHABET[:count])
+        )
+        fields.append(Field(name, FieldKind.CHOICE, 1, boxes, question=name, many=False))
+    return fields, y + 16 + count * down
+
+
+def _names(rng: np.random.Generator, count: int) -> str:
+    """Names of at most `count` alternatives: most often A and what follows."""
+    if rng.random() < 0.5:
+        return _ALPHABET[:count]
+    names = _NAMES[int(rng.integers(len(_NAMES)))]
+    first = int(rng.integers(max(1, len(names) - count + 1)))
+    return names[first : first + count]
 
 
 def _fiducials(rng: np.random.Generator) -> tuple[Fiducial, ...]:

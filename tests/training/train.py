@@ -144,7 +144,7 @@ def _batch(examples: Examples, index: NDArray[np.intp]) -> tuple[torch.Tensor, t
 
 
 def _varied(pictures: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """The same boxes mirrored, shifted, paler or darker, blurred, noisier; the empty ones not quite as learned, as in small runs."""
+    """The same boxes mirrored, shifted, paler, darker, bolder, blurred, noisier; the empty ones not quite as learned, as in small runs."""
     count = len(pictures)
 
     def some(share: float) -> torch.Tensor:
@@ -170,6 +170,14 @@ def _varied(pictures: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     for one in (patch, empty):
         chosen = some(0.12)
         one[chosen] = torch.nn.functional.avg_pool2d(one[chosen], 3, 1, 1)
+    for one in (patch, empty):  # toner, and thresholds of black and white scanners, make print bolder than elsewhere
+        chosen = some(0.15)
+        bold = torch.rand(int(chosen.sum()), 1, 1, generator=generator) * 0.6
+        one[chosen] = one[chosen] + bold * (torch.nn.functional.max_pool2d(one[chosen], 3, 1, 1) - one[chosen])
+    chosen = some(0.15)  # dithered paper
+    size = (int(chosen.sum()), *patch.shape[1:])
+    specks = torch.rand(size, generator=generator) < 0.15 * torch.rand((size[0], 1, 1), generator=generator)
+    patch[chosen] = torch.maximum(patch[chosen], specks * 0.35 * torch.rand(size, generator=generator))
     noise = torch.rand(count, 1, 1, generator=generator) * 0.04
     patch = (patch + noise * torch.randn(patch.shape, generator=generator)).clamp(0, 1)
     empty = empty.clamp(0, 1)
