@@ -623,7 +623,9 @@ def test_points_by_the_criteria_that_an_answer_meets(
     press(page, "a")  # from the queue
     ready(page, "answers")
     expect(page.locator(".answer")).to_have_count(5)
-    press(page, "b", "a", "b", "a", "b", "Enter", "a", "Enter")  # proof; idea
+    press(page, "b", "a", "b", "a", "b")  # proof
+    expect(page.locator(".answer input[name=value]").first).to_have_value("3")
+    press(page, "Enter", "a", "Enter")  # idea
     saved(page)
     expect(page.locator(".give[data-state=saved]")).to_have_count(2)
     assert [one[2:] for one in server.decisions()] == [("3a", "criteria proof"), ("3a", "criteria idea")]

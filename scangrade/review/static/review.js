@@ -849,13 +849,16 @@ const Booklet = {
     for (const form of $$("form.give")) form.addEventListener("submit", (event) => { event.preventDefault(); this.give(form); });
     for (const button of $$("[data-version]")) button.addEventListener("click", () => last([{ topic: "version", booklet: body.dataset.booklet, value: button.dataset.version }], {}, location.href));
     for (const one of $$("[data-criterion]")) one.addEventListener("click", () => { this.toggle(one); one.form.elements.value.focus(); });
-    for (const field of $$("form.give [name=value]")) field.addEventListener("keydown", (event) => this.typed(event, field));
+    for (const field of $$("form.give [name=value]")) {
+      field.addEventListener("keydown", (event) => this.typed(event, field));
+      field.addEventListener("input", () => this.byNumber(field.form));
+    }
     if (["points", "answers"].includes(screen_)) { $("form.give input")?.focus({ preventScroll: true }); $("form.give input")?.select(); }
   },
   typed(event, field) {
     this.last = field;
     const forms = $$("form.give"), at = forms.indexOf(field.form), step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (event.key.toLowerCase() === "f" && field.form.dataset.high) field.value = field.form.dataset.high;
+    if (event.key.toLowerCase() === "f" && field.form.dataset.high) { this.byNumber(field.form); field.value = field.form.dataset.high; }
     else if (step) this.to(forms[at + step]);
     else if (/^[a-z]$/i.test(event.key) && $("[data-criterion]", field.form)) {
       const one = $(`[data-letter="${event.key.toLowerCase()}"]`, field.form);
@@ -868,8 +871,15 @@ const Booklet = {
   toggle(one) {
     one.setAttribute("aria-pressed", one.getAttribute("aria-pressed") === "true" ? "false" : "true");
     const met = $$("[data-criterion][aria-pressed=true]", one.form).map((each) => each.dataset.criterion);
-    one.form.elements.value.value = ["criteria", ...met].join(" ");
+    const worth = $$("[data-criterion][aria-pressed=true]", one.form).reduce((sum, each) => sum + Number(each.dataset.worth), 0);
+    one.form.dataset.criteria = ["criteria", ...met].join(" ");
+    one.form.elements.value.value = Number.isFinite(worth) ? Math.min(worth, Number(one.form.dataset.high)) : `${met.length} met`;
     say(`${one.innerText}: ${one.getAttribute("aria-pressed") === "true" ? "met" : "not met"}`);
+  },
+  // A number that is typed says it all by itself.
+  byNumber(form) {
+    delete form.dataset.criteria;
+    for (const one of $$("[data-criterion]", form)) one.setAttribute("aria-pressed", "false");
   },
   to(form) {
     if (!form) return;
@@ -881,7 +891,7 @@ const Booklet = {
   async give(form) {
     if (form.dataset.state === "sending") return;
     clear();
-    const act = { topic: "points", booklet: form.dataset.booklet, item: form.dataset.question, value: form.elements.value.value.trim() };
+    const act = { topic: "points", booklet: form.dataset.booklet, item: form.dataset.question, value: form.dataset.criteria || form.elements.value.value.trim() };
     const more = { remark: form.elements.remark.value.trim(), ...(form.dataset.settle ? { settle: true } : {}) };
     const forms = $$("form.give"), next = forms.slice(forms.indexOf(form) + 1).find((one) => !one.dataset.state);
     const after = { answers: body.dataset.again, points: body.dataset.next }[screen_] || location.href;
