@@ -10,6 +10,8 @@ What the commands do can be called from Python; each is imported when it is firs
 - `preview_layout`: pictures of a layout's boxes over its form or over a scan
 - `draw_audit`, `read_audit`: boxes for a person to check, and how many of a run's can be wrong at most
 - `export_grades`: a run's results as CSV or Excel, or in the file that a learning system exported
+- `report_run`: a page on how questions and booklets did
+- `annotate_run`: students' pages with marks and points drawn on them
 - `make_demo`: sample scans with their layout, rubric and roster
 """
 
@@ -19,6 +21,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from scangrade.annotate import annotate_run
     from scangrade.audit import draw_audit, read_audit
     from scangrade.authoring.preview import preview as preview_layout
     from scangrade.authoring.samples import make_demo
@@ -29,10 +32,12 @@ if TYPE_CHECKING:
     from scangrade.points import take_points
     from scangrade.regrade import compare_rubrics
     from scangrade.regrade import regrade as regrade_run
+    from scangrade.report import report_run
 
 __version__ = "0.1.0"
 __all__ = [
     "__version__",
+    "annotate_run",
     "check_definitions",
     "compare_rubrics",
     "draw_audit",
@@ -43,11 +48,13 @@ __all__ = [
     "preview_layout",
     "read_audit",
     "regrade_run",
+    "report_run",
     "take_points",
 ]
 
 #: Importing them all takes a second, which `scangrade --help` should not. A function with its module's name would be hidden by it.
 _HOMES = {
+    "annotate_run": ("scangrade.annotate", "annotate_run"),
     "check_definitions": ("scangrade.check", "check"),
     "compare_rubrics": ("scangrade.regrade", "compare_rubrics"),
     "draw_audit": ("scangrade.audit", "draw_audit"),
@@ -59,6 +66,7 @@ _HOMES = {
     "read_audit": ("scangrade.audit", "read_audit"),
     "regrade_run": ("scangrade.regrade", "regrade"),
     "take_points": ("scangrade.points", "take_points"),
+    "report_run": ("scangrade.report", "report_run"),
 }
 
 

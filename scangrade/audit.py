@@ -35,7 +35,7 @@ from scangrade.paper.rasterise import SUFFIXES, open_scan
 from scangrade.progress import Progress, Silent
 from scangrade.run.files import Table, as_csv, write_whole
 from scangrade.run.filled import filled_rows
-from scangrade.run.intake import content_sha256, find_scans
+from scangrade.run.intake import find_again, lost_scans
 from scangrade.run.store import STORE_NAME, Scan, Store
 
 AUDIT_FILE: Final = "audit.csv"
@@ -317,28 +317,10 @@ def _layout(run: Path, facts: Mapping[str, str]) -> Layout:
 
 def _places(known: Iterable[Scan], wanted: set[str], folder: Path | None) -> dict[str, Path]:
     """Where each of the wanted scans lies now, by its name in `marks.csv`."""
-    scans = [scan for scan in known if safe_text(scan.name) in wanted]
-    places = {safe_text(scan.name): scan.path for scan in scans if _is_there(scan)}
-    lost = {scan.sha256: scan for scan in scans if safe_text(scan.name) not in places}
-    if lost and folder is not None:
-        for path in find_scans([folder], suffixes=SUFFIXES).scans:
-            found = lost.pop(content_sha256(path), None)
-            if found is not None:
-                places[safe_text(found.name)] = path
-            if not lost:
-                break
+    places, lost = find_again((scan for scan in known if safe_text(scan.name) in wanted), folder, suffixes=SUFFIXES)
     if lost:
-        names = "".join(f"\n  {scan.path}" for scan in lost.values())
-        where = f", and not in {folder} either" if folder is not None else ""
-        raise UsageError(
-            f"not there any more, or changed{where}:{names}\nPut them back, or give a folder that holds them with `--scans`;"
-            " they may have other names, but must be the same files."
-        )
-    return places
-
-
-def _is_there(scan: Scan) -> bool:
-    return scan.path.is_file() and content_sha256(scan.path) == scan.sha256
+        raise UsageError(lost_scans(lost, folder))
+    return {safe_text(name): path for name, path in places.items()}
 
 
 # --------------------------------------------------------------------------- reading it back

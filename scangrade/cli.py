@@ -13,6 +13,7 @@ import shlex
 import sys
 import traceback
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,10 +26,12 @@ from scangrade.settings import AUDIT
 if TYPE_CHECKING:
     from fractions import Fraction
 
+    from scangrade.annotate import Annotated
     from scangrade.audit import Audited, Drawn
     from scangrade.deliver import Exported
     from scangrade.grade import RunSummary
     from scangrade.regrade import Compared, Regraded
+    from scangrade.report import Reported
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -423,6 +426,79 @@ def forget(run: Path, numbers: bool, yes: bool) -> ExitCode:
     return ExitCode.DECIDED
 
 
+@main.command()
+@click.argument("run", type=_PATH)
+@click.option("--out", "-o", type=_PATH, metavar="FILE", help="Where to write [default: report.html in RUN].")
+@click.option("--pass-mark", metavar="POINTS", help="Points with which the exam is passed, or a share of all such as 55%.")
+@_verbose
+def report(run: Path, out: Path | None, pass_mark: str | None) -> ExitCode:
+    """Write one HTML page on a run: points, questions, alternatives, and how well it was read.
+
+    It stands by itself: it loads nothing and names no student. Ends with 3 if booklets are left out because their points are open.
+    """
+    from scangrade.report import report_run  # noqa: PLC0415
+
+    made = report_run(run, out=out, pass_mark=pass_mark, made=datetime.now().astimezone(), say=_say)
+    click.echo(made.path)
+    _say(_reported(made))
+    return made.exit_code
+
+
+@main.command()
+@click.argument("run", type=_PATH)
+@click.option(
+    "--out", "-o", type=_PATH, required=True, metavar="FOLDER", help="Where to write: a PDF per booklet, feedback.csv."
+)
+@click.option("--name", help="How files are named, such as '{student_number}_{last_name}' (the default).")
+@click.option("--anonymous", is_flag=True, help="Name nobody, and conceal names and numbers on the pages.")
+@click.option("--without-key", is_flag=True, help="Show marks and points, but not what is right.")
+@click.option(
+    "--open",
+    "open_points",
+    type=click.Choice(["provisional", "leave-out"]),
+    default="provisional",
+    show_default=True,
+    help="Booklets whose points are open: make them and say so, or not.",
+)
+@click.option("--scans", type=_PATH, metavar="FOLDER", help="Where to look for scans that were moved.")
+@click.option("--force", is_flag=True, help="Write into a folder that holds files already.")
+@_verbose
+def annotate(
+    run: Path,
+    out: Path,
+    name: str | None,
+    anonymous: bool,
+    without_key: bool,
+    open_points: str,
+    scans: Path | None,
+    force: bool,
+) -> ExitCode:
+    """Give students their pages back: marks as read, right and wrong, and points drawn on them.
+
+    Writes a PDF per booklet, and feedback.csv for mail merge. Ends with 3 if points are open, or if a booklet has no certain student
+    or could not be drawn: who that is, is said.
+    """
+    from scangrade.annotate import OpenPoints, annotate_run  # noqa: PLC0415
+    from scangrade.terminal import progress_bar  # noqa: PLC0415
+
+    with progress_bar() as progress:
+        made = annotate_run(
+            run,
+            out=out,
+            name=name,
+            anonymous=anonymous,
+            with_key=not without_key,
+            open_points=OpenPoints(open_points),
+            scans=scans,
+            force=force,
+            progress=progress,
+            say=_say,
+        )
+    click.echo(made.table)
+    _say(_given_back(made))
+    return made.exit_code
+
+
 @main.group()
 def layout() -> None:
     """See a layout, and what a layout file may hold."""
@@ -601,6 +677,39 @@ def _compared(held: Compared) -> str:
         lines.append(f"On average {float(sum(known) / len(known)):+.2f} points with the second")
     lines += [f"{'Files' if index == 0 else '':10}{path}" for index, path in enumerate(held.files)]
     return "\n".join([*lines, "", "Nothing in the run was changed."])
+
+
+def _reported(made: Reported) -> str:
+    """What stands out, and what is missing."""
+    found = made.statistics
+    lines = ["", f"Booklets  {found.counted} of {found.booklets} counted"]
+    if found.left_out:
+        lines[-1] += f"; {found.left_out} left out, since their points are open"
+    if found.waiting and found.booklets:
+        lines.append(f"Left out  questions without certain points in most booklets: {', '.join(found.waiting)}")
+    if made.doubted:
+        lines.append(f"Miskeyed? {', '.join(made.doubted)}: the report says why")
+    lines.append(f"Flags     {made.waiting} for a person to look at")
+    return "\n".join(lines)
+
+
+def _given_back(made: Annotated) -> str:
+    """How many files were made, and who is to be looked at before they are sent."""
+    files = sum(bool(one.file) for one in made.booklets)
+    lines = ["", f"Booklets  {len(made.booklets)}: {_count(files, 'PDF')} in {made.folder}"]
+    heads = {"provisional": "Open     ", "left_out": "Left out ", "failed": "Failed   "}
+    for status, head in heads.items():
+        lines += [f"{head} {one.who}: {one.detail}" for one in made.booklets if one.status == status]
+    lines += [
+        f"Unknown   {one.who}: {one.detail}; {one.file}"
+        for one in made.booklets
+        if not one.identified and one.status == "final"
+    ]
+    if made.leftovers:
+        lines.append(f"Left over from before, and not made anew: {', '.join(made.leftovers)}. Delete what is not to be sent.")
+    if made.lost:
+        lines.append(f"Scans     {made.lost}")
+    return "\n".join(lines)
 
 
 def _drawn(made: Drawn, run: Path) -> str:

@@ -727,6 +727,80 @@ SCORE = ScoreLimits()
 
 
 @dataclass(frozen=True, slots=True)
+class StatisticsSettings:
+    """How an exam's questions are judged by its booklets."""
+
+    group_share: float = 0.27
+    """Share of all booklets in the upper and in the lower group: the one at which their difference is told most surely where points
+    are distributed normally (Kelley 1939, DOI 10.1037/h0057123)."""
+
+    least_for_groups: int = 10
+    """Booklets below which no groups are made: three in each would say more of three people than of a question."""
+
+    least_certain_share: float = 0.5
+    """Share of booklets that must have certain points for a question to be looked at: one whose points are still being given would
+    otherwise leave out most booklets."""
+
+    suspicion_z: float = 2.326
+    """Standard errors by which a correlation must differ from 0 before a key is doubted: one alternative in a hundred would by chance,
+    and of those that the key rightly calls wrong hardly any, since better booklets mark them less."""
+
+    weak_correlation: float = 0.0
+    """Correlation with all other questions below which a question is named, since who knows more earns less in it."""
+
+    most_bins: int = 25
+    """Bars of the distribution: those of an exam of 100 points are 5 wide, of 24 points 1."""
+
+
+STATISTICS = StatisticsSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSettings:
+    """What the report shows."""
+
+    most_scans: int = 40
+    """Scan files listed one by one, those with the greatest residuals: a page of paper; `pages.csv` has all."""
+
+
+REPORT = ReportSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotateSettings:
+    """How students' pages are given back."""
+
+    margin_mm: float = 38.0
+    head_mm: float = 13.0
+    """Paper added beside and above a page, for points and for whose it is: nothing is written over what a student wrote."""
+
+    sign: float = 0.62
+    """Size of a tick or a cross over the box' side."""
+
+    beyond_mm: float = 0.5
+    """Distance of an outline from the outside of the box' frame."""
+
+    note_mm: float = 6.0
+    least_note_mm: float = 2.6
+    """Height of a line of points beside the page, and the least to which it shrinks where a page has many questions."""
+
+    jpeg_quality: int = 85
+    """Of pages that are stored anew since something is concealed: a second JPEG of a scan that shows no difference on paper."""
+
+    conceal_mm: float = 2.0
+    """Surroundings of a name or a number that are concealed with it: letters reach over their lines."""
+
+    open_scans: int = 4
+    """Scan files held open: booklets lie in them one after the other, pages scanned later in another one."""
+
+    most_name_bytes: int = 120
+    """Length of a file name without its ending: file systems take 255 bytes, and archives and folders want some of them."""
+
+
+ANNOTATE = AnnotateSettings()
+
+
+@dataclass(frozen=True, slots=True)
 class AuditSettings:
     """How many undisputed boxes a person is shown, of which kind, and how their pictures look."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -404,6 +404,12 @@ class Standing:
             self._remember(known)
         self._recent.move_to_end(booklet)
         return known
+
+    def each(self) -> Iterator[Concluded]:
+        """Everything about every booklet, in order, one at a time: none of them is held for later."""
+        for booklet in self.booklets:
+            known = self._recent.get(booklet)
+            yield known if known is not None else self._score(*self._lay(booklet), self.identities[booklet])
 
     def cards(self) -> list[Scorecard]:
         """Scorecards of all booklets, in order."""

@@ -35,6 +35,7 @@ from scangrade.paper.pixels import (
     page_reduction,
     shrink,
     squared,
+    stretches,
 )
 from scangrade.settings import RasteriseLimits
 
@@ -155,7 +156,7 @@ def sole_drawing(page: pikepdf.Page, *, least_page_share: float) -> Drawing | No
     """
     resources = inherited(page, "/Resources")
     present = _x_objects(resources)
-    if not isinstance(resources, pikepdf.Dictionary) or len(present) != 1 or _has_annotations(page):
+    if not isinstance(resources, pikepdf.Dictionary) or len(present) != 1 or has_annotations(page):
         return None
     drawing, clips = _follow(pikepdf.parse_content_stream(page), resources)
     if drawing is None:
@@ -172,7 +173,8 @@ def sole_drawing(page: pikepdf.Page, *, least_page_share: float) -> Drawing | No
     return None if clipped else drawing
 
 
-def _has_annotations(page: pikepdf.Page) -> bool:
+def has_annotations(page: pikepdf.Page) -> bool:
+    """Whether the page shows annotations, such as a comment; links show nothing."""
     annotations = page.obj.get("/Annots")
     if not isinstance(annotations, pikepdf.Array):
         return False
@@ -337,10 +339,56 @@ def plain_image(page: pikepdf.Page, *, channel: str, limits: RasteriseLimits) ->
     across_dpi, down_dpi = across_dpi / factor, down_dpi / factor
     upright, turned = _laid(decoded, drawing.matrix, quarter_turns(page))
     pixels, dpi = squared(upright, *((down_dpi, across_dpi) if turned else (across_dpi, down_dpi)))
-    look = repr((samples, tuple(value > 0 for value in drawing.matrix[:4]), turned, quarter_turns(page)))
+    return PageImage(np.ascontiguousarray(pixels), dpi, _digest(raw, samples, drawing.matrix, quarter_turns(page)))
+
+
+def _digest(raw: bytes, samples: _Samples, matrix: _Matrix, turns: int) -> str:
+    """What a stored image is known by: its data, and how it is shown."""
     digest = hashlib.sha256(raw)
-    digest.update(look.encode())
-    return PageImage(np.ascontiguousarray(pixels), dpi, digest.hexdigest())
+    digest.update(repr((samples, tuple(value > 0 for value in matrix[:4]), _is_turned(matrix, turns), turns)).encode())
+    return digest.hexdigest()
+
+
+def _is_turned(matrix: _Matrix, turns: int) -> bool:
+    """Whether stored rows show as columns."""
+    return (abs(matrix[1]) > abs(matrix[0])) != bool(turns % 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """How the pixels that `plain_image` gives lie on their page; found without decoding any."""
+
+    drawing: Drawing
+    rectangle: _Rect  #: that the image covers, in the page's units
+    width_px: float
+    height_px: float
+    sha256: str  #: as of `PageImage`
+
+
+def placed_image(page: pikepdf.Page, *, limits: RasteriseLimits) -> Placed | None:
+    """Where the page's own image lies; None where the page must be rendered.
+
+    Raises
+    ------
+    UndecodableError
+        Where the page draws an image that the file does not hold.
+    """
+    drawing = sole_drawing(page, least_page_share=limits.least_page_share)
+    if drawing is None or _slanted(drawing.matrix):
+        return None
+    samples = _samples(drawing)
+    if samples is None:
+        return None
+    across_dpi, down_dpi = _resolution(drawing.matrix, samples, user_unit(page))
+    longer = max(samples.width, samples.height)
+    factor = page_reduction(min(across_dpi, down_dpi), longer, bilevel=samples.bits == 1, limits=limits)
+    turns = quarter_turns(page)
+    across, down = stretches(across_dpi, down_dpi)
+    width, height = samples.width * across / factor, samples.height * down / factor
+    if _is_turned(drawing.matrix, turns):
+        width, height = height, width
+    digest = _digest(drawing.image.read_raw_bytes(), samples, drawing.matrix, turns)
+    return Placed(drawing, _bounds(drawing.matrix), width, height, digest)
 
 
 def _resolution(matrix: _Matrix, samples: _Samples, unit: float) -> tuple[float, float]:

@@ -226,11 +226,18 @@ def shrink(pixels: Gray, factor: int) -> Gray:
 
 def squared(pixels: Gray, dpi_across: float, dpi_down: float) -> tuple[Gray, float]:
     """Make pixels square by stretching the coarser direction (fax machines scan 204 x 98 dpi); gives their dpi as well."""
-    if max(dpi_across, dpi_down) <= _SQUARE_ENOUGH * min(dpi_across, dpi_down):
+    across, down = stretches(dpi_across, dpi_down)
+    if across == down == 1:
         return pixels, (dpi_across * dpi_down) ** 0.5
+    size = (round(pixels.shape[1] * across), round(pixels.shape[0] * down))
     dpi = max(dpi_across, dpi_down)
-    size = (round(pixels.shape[1] * dpi / dpi_across), round(pixels.shape[0] * dpi / dpi_down))
     return cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False), dpi
+
+
+def stretches(dpi_across: float, dpi_down: float) -> tuple[float, float]:
+    """By how much `squared` makes pixels wider and higher: 1 and 1 where they are square enough."""
+    greater, less = max(dpi_across, dpi_down), min(dpi_across, dpi_down)
+    return (1.0, 1.0) if greater <= _SQUARE_ENOUGH * less else (greater / dpi_across, greater / dpi_down)
 
 
 def from_rgb(pixels: NDArray[np.uint8], *, channel: str) -> Gray:

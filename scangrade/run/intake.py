@@ -8,12 +8,12 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from scangrade.errors import UsageError
-from scangrade.run.store import ScanOnDisk
+from scangrade.run.store import Scan, ScanOnDisk
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,3 +109,50 @@ def content_sha256(path: Path) -> str:
         raise UsageError(
             f"{path}: cannot be read: {error.strerror or error}. Check the file and your rights to it."
         ) from error
+
+
+def find_again(
+    known: Iterable[Scan], folder: Path | None, *, suffixes: Sequence[str]
+) -> tuple[dict[str, Path], tuple[Scan, ...]]:
+    """Where scans of a run lie now: where they were, unchanged, or in a folder, under whatever name but with the same content.
+
+    Parameters
+    ----------
+    known : iterable of Scan
+    folder : Path or None
+        Where to look for those that are not any more where they were.
+    suffixes : sequence of str
+        What names of scans in the folder end in.
+
+    Returns
+    -------
+    dict of name to Path
+        Of those found.
+    tuple of Scan
+        Those that were not.
+
+    Raises
+    ------
+    UsageError
+        If the folder does not exist, or holds no scan.
+    """
+    scans = list(known)
+    places = {scan.name: scan.path for scan in scans if scan.path.is_file() and content_sha256(scan.path) == scan.sha256}
+    lost = {scan.sha256: scan for scan in scans if scan.name not in places}
+    for path in find_scans([folder], suffixes=suffixes).scans if lost and folder is not None else ():
+        found = lost.pop(content_sha256(path), None)
+        if found is not None:
+            places[found.name] = path
+        if not lost:
+            break
+    return places, tuple(lost.values())
+
+
+def lost_scans(lost: Collection[Scan], folder: Path | None) -> str:
+    """What to tell people of scans that were not found, and what they can do."""
+    names = "".join(f"\n  {scan.path}" for scan in lost)
+    where = f", and not in {folder} either" if folder is not None else ""
+    return (
+        f"not there any more, or changed{where}:{names}\nPut them back, or give a folder that holds them with `--scans`;"
+        " they may have other names, but must be the same files."
+    )
