@@ -117,10 +117,15 @@ def _pool(crew: Crew[T, R], workers: int) -> ProcessPoolExecutor:
 
 
 def _start(prepare: Callable[[], None]) -> None:
+    begin_worker()
+    prepare()
+
+
+def begin_worker() -> None:
+    """Make this process a worker: it leaves Ctrl-C to its parent, ends with it, and does image after image well."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent is the one that answers it
     threading.Thread(target=_end_with_parent, daemon=True).start()
     settle_process()
-    prepare()
 
 
 def settle_process() -> None:

@@ -50,6 +50,7 @@ from scangrade.model import (
 from scangrade.paper.rasterise import PageImage
 from scangrade.paper.read import FormReader, read_page
 from scangrade.settings import DECIDE
+from scangrade.workers import begin_worker
 from tests.benchmarks.population import (
     FORMS,
     Form,
@@ -141,7 +142,7 @@ def _run_all(plans: Sequence[Plan], scratch: Path, workers: int) -> Iterator[Tal
         yield from (run_batch(one, scratch) for one in plans)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=begin_worker) as pool:
         yield from pool.map(functools.partial(run_batch, scratch=scratch), plans)
 
 

@@ -18,7 +18,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,6 +31,7 @@ from scangrade.authoring.truth import BoxTruth
 from scangrade.model import Box, FieldKind, Layout, PageRead
 from scangrade.paper.rasterise import PageImage
 from scangrade.paper.read import FormReader, read_page
+from scangrade.workers import begin_worker
 from tests.benchmarks.population import (
     FORMS,
     Severity,
@@ -194,7 +194,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         work = functools.partial(gather, folder=asked.folder, scratch=Path(scratch))
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(asked.workers, mp_context=context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+        with ProcessPoolExecutor(asked.workers, mp_context=context, initializer=begin_worker) as pool:
             total = 0
             for count in pool.map(work, range(asked.first, asked.first + asked.batches)):
                 total += count
