@@ -34,6 +34,9 @@ class Reader(Protocol):
     def read(self, path: Path, page: int) -> PageResult:
         """Read one page of a scan, counted from 1."""
 
+    def close(self) -> None:
+        """Let go of what is kept open between calls."""
+
 
 #: Makes a reader in the worker process; picklable: a class, or a function at the top level of a module.
 ReaderFactory = Callable[[Layout], Reader]
@@ -64,6 +67,11 @@ class PaperReader:
         if isinstance(image, PageSetAside):
             return image
         return read_page(image, self._form, expected_page=(page - 1) % self._pages + 1)
+
+    def close(self) -> None:
+        """Close the file last used."""
+        self._open_file.close()
+        self._path = self._scan = None
 
     def _opened(self, path: Path) -> ScanFile | PageSetAside:
         if path != self._path or self._scan is None:
@@ -115,7 +123,7 @@ def read_pending(store: Store, layout: Layout, *, workers: int, progress: Progre
         workers=workers,
         waiting=workers * settings.WORK.waiting_per_worker,
     )
-    work = work_through(tasks, crew)
+    work, began = work_through(tasks, crew), False
     with closing(work) as finished:
         for task, result in finished:
             found = _set_aside(task, result) if isinstance(result, Crash) else result
@@ -127,6 +135,9 @@ def read_pending(store: Store, layout: Layout, *, workers: int, progress: Progre
             else:
                 store.save_pages(task.scan, dict(zip(task.pages, found, strict=True)))
                 progress.advance(len(task.pages))
+            began = True
+    if workers == 0 and began:
+        _make_reader().close()
 
 
 def _chunks(scan: int, path: Path, pages: tuple[int, ...]) -> Iterator[Chunk]:

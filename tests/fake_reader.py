@@ -158,6 +158,9 @@ class FakeReader:
             case _:
                 return PageSetAside(Reason.UNREADABLE_PAGE, "no page")
 
+    def close(self) -> None:
+        """Nothing is kept open."""
+
     def _read(self, page: int, copy: str, marked: set[str], image: str) -> PageRead:
         boxes = self._layout.boxes(page)
         values = np.zeros((len(boxes), len(FEATURES)), dtype=np.float32)
@@ -188,4 +191,7 @@ class ReaderWithoutForm:
         raise NotImplementedError
 
     def read(self, path: Path, page: int) -> PageResult:
+        raise NotImplementedError
+
+    def close(self) -> None:
         raise NotImplementedError

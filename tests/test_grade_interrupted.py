@@ -18,12 +18,12 @@ from pathlib import Path
 import pytest
 
 from scangrade.authoring.truth import load_truth
-from scangrade.export.tables import FLAGS, GRADEBOOK, MARKS, PAGES
+from scangrade.export.tables import FLAGS, GRADEBOOK, MARKS, PAGES, SCORES
 from scangrade.run.store import STORE_NAME
 
 REPOSITORY = Path(__file__).parent.parent
 SAMPLE = REPOSITORY / "samples" / "uva-deep-learning-1"
-FILES = (PAGES, MARKS, FLAGS, GRADEBOOK)  # in the order in which they are written
+FILES = (PAGES, MARKS, FLAGS, SCORES, GRADEBOOK)  # in the order in which they are written
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from scangrade.answers.empty_boxes import (
 from scangrade.answers.network import Floats
 from scangrade.answers.pens import lower_thirds
 from scangrade.answers.recognise import NO_PEN, SIGHTS, Pen, Sight, context, contexts, recognise
+from scangrade.answers.streaks import streaked
 from scangrade.model import PATCH_SIDE, Convention, Layout, Verdict, no_patches
 from scangrade.settings import DecideSettings
 
@@ -234,7 +235,8 @@ def _judge_some(
     sure = np.concatenate([one.inside_sure for one in boxes.blanks])
     alike = np.where(_alike(boxes, settings), np.where(sure, 2, 1), 0)
     trust = np.concatenate([learned.trust[sheet.page] for sheet in sheets])
-    rows = _verdicts(seen, by_ink, alike, trust, boxes.ink, strong, convention, settings)
+    streaks = _streaks(boxes, seen, by_ink, settings)
+    rows = _verdicts(seen, by_ink, alike, streaks, trust, boxes.ink, strong, convention, settings)
     for k in np.flatnonzero(np.isnan(np.concatenate([sheet.feature("ink") for sheet in sheets]))).tolist():
         rows[k] = _NOT_SEEN
     judged: list[JudgedBoxes] = []
@@ -285,10 +287,29 @@ def _alike(boxes: _Boxes, settings: DecideSettings) -> NDArray[np.bool_]:
 _AROUND = PATCH_SIDE**2 - (INSIDE.stop - INSIDE.start) ** 2  # pixels of a patch outside of the frame
 
 
+def _streaks(boxes: _Boxes, seen: Floats, by_ink: ink_rules.Codes, settings: DecideSettings) -> NDArray[np.bool_]:
+    """Which boxes that the ink leaves open, and the network thinks empty, hold but a line that runs through more questions."""
+    found = np.zeros(len(seen), np.bool_)
+    maybe = (by_ink == ink_rules.UNSURE) & (seen[:, SIGHTS.index(Sight.EMPTY)] >= settings.unmarked_if_agreed)
+    some = np.flatnonzero(maybe)
+    if not len(some):
+        return found
+    empty = np.concatenate([blank.patches for blank in boxes.blanks])[some]
+    lines = some[streaked(boxes.added[some], empty, settings=settings)]
+    fields = [box.field for sheet in boxes.sheets for box in sheet.boxes]
+    writers = boxes.each(boxes.writers)
+    by_writer: dict[int, set[str]] = {}
+    for k in lines.tolist():
+        by_writer.setdefault(int(writers[k]), set()).add(fields[k])
+    found[[k for k in lines.tolist() if len(by_writer[int(writers[k])]) >= settings.streak_fields]] = True
+    return found
+
+
 def _verdicts(
     seen: Floats,
     by_ink: ink_rules.Codes,
     alike: NDArray[np.int_],
+    streaks: NDArray[np.bool_],
     trust: Floats,
     ink: Floats,
     strong: NDArray[np.bool_],
@@ -297,8 +318,8 @@ def _verdicts(
 ) -> list[Judged]:
     """What the sights of boxes mean under a convention, where both witnesses allow it.
 
-    `alike` is 1 for boxes that look like the empty one, 2 where what that looks like is beyond doubt, else 0; `trust` is as
-    `FormLearned.trust`.
+    `alike` is 1 for boxes that look like the empty one, 2 where what that looks like is beyond doubt, else 0; `streaks`
+    are boxes whose ink is explained by dirt on the glass; `trust` is as `FormLearned.trust`.
     """
     marked, undone, filled = (
         seen[:, [index for index, one in enumerate(SIGHTS) if one in wanted]].sum(axis=1)
@@ -311,8 +332,13 @@ def _verdicts(
     ink_unmarked = (by_ink == ink_rules.EMPTY) | (by_ink == ink_rules.UNDONE)
     is_marked = ~ink_unmarked & (marked >= np.where(ink_marked, settings.marked_if_agreed, settings.marked_from))
     unmarked_from = np.select(
-        (ink_unmarked & (alike == 2), ink_unmarked & (alike == 1), ink_unmarked),
-        (settings.unmarked_if_surely_alike, settings.unmarked_if_alike, settings.unmarked_if_agreed * trust),
+        (ink_unmarked & (alike == 2), ink_unmarked & (alike == 1), ink_unmarked, streaks),
+        (
+            settings.unmarked_if_surely_alike,
+            settings.unmarked_if_alike,
+            settings.unmarked_if_agreed * trust,
+            settings.unmarked_if_agreed,
+        ),
         settings.unmarked_from,
     )
     is_unmarked = ~is_marked & (unmarked >= unmarked_from)
