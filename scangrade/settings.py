@@ -627,10 +627,11 @@ class DecideSettings:
 
     streak_from: float = 0.12
     streak_clear: float = 0.15
+    """Darkness of a line that dirt on the scanner's glass leaves, and darkness up to which the form itself has nothing there."""
+
     streak_share: float = 0.9
     streak_rows: int = 10
-    """Darkness of a line that dirt on the scanner's glass leaves, darkness up to which the form itself has nothing there, share of
-    those rows of a box' picture that the line must be in, and how many they must be."""
+    """Share of the rows without print of a box' picture that such a line must be in, and how many they must be."""
 
     streak_px: int = 9
     streak_rest: float = 0.012

@@ -137,7 +137,9 @@ def report_page(report: Report) -> str:
 
 def _is_turned(question: QuestionStatistics) -> bool:
     """Whether who knows more earns less in it."""
-    return question.correlation is not None and question.correlation < STATISTICS.weak_correlation
+    if question.discrimination is None or question.correlation is None:  # of fewer booklets any correlation may come by chance
+        return False
+    return question.correlation < STATISTICS.weak_correlation
 
 
 # --------------------------------------------------------------------------- words
