@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
@@ -501,7 +501,7 @@ def annotate(
 
 @main.group()
 def layout() -> None:
-    """See a layout, and what a layout file may hold."""
+    """Make a layout from another system's form, see one, and what a layout file may hold."""
 
 
 @layout.command()
@@ -520,6 +520,71 @@ def preview(layout: Path, scan: Path | None, output: Path, page: int | None) -> 
     for note in made.notes:
         _say(note)
     return ExitCode.DECIDED
+
+
+@layout.command("import")
+@click.argument("file", type=_PATH)
+@click.option(
+    "--from", "system", type=click.Choice(["omrchecker", "nops"]), help="Where FILE is from [default: what it looks like]."
+)
+@click.option("--output", "-o", type=_PATH, required=True, metavar="LAYOUT.toml", help="Layout to write.")
+@click.option("--rubric", "-r", type=_PATH, metavar="RUBRIC.toml", help="Rubric to write too.")
+@click.option("--image", type=_PATH, help="A blank form or a filled sheet, on which it is measured what the boxes look like.")
+@click.option("--page-size", metavar="WIDTHxHEIGHT", help="Size of the page in mm, such as 210x297.")
+@click.option(
+    "--student-number", metavar="WHICH", help="OMRChecker: the label of the student number. R/exams: how many digits it has."
+)
+@click.option("--force", is_flag=True, help="Write over files that are there.")
+@_verbose
+def import_(
+    file: Path,
+    system: Literal["omrchecker", "nops"] | None,
+    output: Path,
+    rubric: Path | None,
+    image: Path | None,
+    page_size: str | None,
+    student_number: str | None,
+    force: bool,
+) -> ExitCode:
+    """Make a layout, and a rubric, from another system's FILE.
+
+    OMRChecker: template.json, with evaluation.json beside it. R/exams NOPS: a CSV file of the exam; the README says how
+    R writes it.
+    """
+    from scangrade.authoring.importers.bring import import_layout  # noqa: PLC0415
+
+    made = import_layout(
+        file,
+        output=output,
+        system=system,
+        rubric=rubric,
+        image=image,
+        page_mm=None if page_size is None else _millimetres(page_size),
+        student_number=student_number,
+        force=force,
+    )
+    for path in (made.layout, made.rubric):
+        if path is not None:
+            click.echo(path)
+    for issue in made.warnings:
+        _say(_as_line(issue))
+    for heading, notes in (("Left out", made.left_out), ("To check", made.to_check)):
+        if notes:
+            _say("\n".join([f"{heading}:", *(f"  - {note}" for note in notes)]))
+    look = shlex.join(["scangrade", "layout", "preview", str(made.layout)])
+    _say(f"Next: see on a scan whether the boxes sit right: {look} SCAN -o boxes.png")
+    return ExitCode.DECIDED
+
+
+def _millimetres(text: str) -> tuple[float, float]:
+    width, cross, height = text.lower().partition("x")
+    try:
+        size = float(width), float(height)
+    except ValueError:
+        size = 0.0, 0.0
+    if not cross or not all(10 <= side <= 2000 for side in size):
+        raise click.BadParameter(f"{text!r} is no size of a page in mm; it must be like 210x297.", param_hint="--page-size")
+    return size
 
 
 @layout.command()

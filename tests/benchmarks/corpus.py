@@ -18,9 +18,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from scangrade.authoring.printed_boxes import PrintedBox
 from scangrade.authoring.truth import load_truth
 from scangrade.model import Verdict
-from tests.benchmarks.printed_boxes import PrintedBox, measure_printed_boxes, template_scale
+from tests.benchmarks.printed_boxes import measure_printed_boxes, template_scale
 
 Json = dict[str, Any]
 

@@ -7,36 +7,20 @@ bubbles are empty, so the median of all of them, laid on each other, is an empty
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from scangrade.authoring.printed_boxes import MOST_BOXES, SAMPLES, PrintedBox, as_light, common_outline, sample_grid
 from scangrade.model import PageSetAside
 from scangrade.paper.rasterise import open_scan
 
-_SAMPLES = 48  # per rectangle's side, and half as many around it on each side
-_PRINT_INK = 0.06  # of the middle of an empty bubble; letters have 0.15 and more, paper 0.03
 _MOST_PAGES = 4
-_MOST_BUBBLES = 150
-_FARTHEST = 0.3  # from the template's place, in rectangles; beyond lies the neighbour
-_LEAST_LIKENESS = 0.5  # of the median bubble with an outline; brackets and shaded patches without an outline stay below
-
-
-@dataclass(frozen=True, slots=True)
-class PrintedBox:
-    """A printed outline, in shares of the template's rectangle."""
-
-    shape: Literal["circle", "square"]
-    inside: float
-    frame: float  #: 0 where no outline is printed
-    right: float = 0.0  #: from the rectangle's centre
-    below: float = 0.0
-    filled_in: bool = False  #: something is printed inside, commonly the value
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,39 +75,7 @@ def measure_printed_boxes(folder: Path, data: dict[str, Any]) -> PrintedBox:
         for page in [one for one in data.get("pages", ()) if one.get("expect", "read") == "read"][:_MOST_PAGES]
         for patch in _patches(folder / "scans" / page["scan"], page, data["layout"]["fields"])
     ]
-    nothing = PrintedBox("square", 1.0, 0.0)
-    if not patches:
-        return nothing
-    ink = (1.0 - np.median(np.stack(patches), axis=0)).astype(np.float32)
-    best, best_likeness = nothing, _LEAST_LIKENESS
-    shapes: tuple[Literal["circle", "square"], ...] = ("circle", "square")
-    for shape in shapes:
-        for half in np.arange(0.36, 0.62, 0.02):
-            for frame in (0.03, 0.05, 0.08, 0.11, 0.14):
-                outline = _outline(shape, half, frame)
-                likeness = cv2.matchTemplate(_near(ink, outline), outline, cv2.TM_CCOEFF_NORMED)
-                _, greatest, _, at = cv2.minMaxLoc(likeness)
-                if greatest > best_likeness:
-                    shift = [at[axis] / _SAMPLES - (likeness.shape[1 - axis] - 1) / 2 / _SAMPLES for axis in (0, 1)]
-                    best_likeness = greatest
-                    best = PrintedBox(shape, float(2 * (half - frame)), frame, *shift)
-    return replace(best, filled_in=_ink_inside(patches, best) > _PRINT_INK)
-
-
-def _ink_inside(patches: Sequence[NDArray[np.float32]], box: PrintedBox) -> float:
-    """Median darkness in the middle of the bubbles: most are empty, so what is there is print, though not the same in all."""
-    half = box.inside * _SAMPLES * 0.35
-    x, y = (_SAMPLES * (1 + shift) for shift in (box.right, box.below))
-    middle = (slice(round(y - half), round(y + half)), slice(round(x - half), round(x + half)))
-    return float(np.median([1.0 - patch[middle].mean() for patch in patches]))
-
-
-def _near(ink: NDArray[np.float32], outline: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The part of the median bubble within which the outline may lie."""
-    slack = round(_FARTHEST * _SAMPLES)
-    height, width = (min(side + 2 * slack, whole) for side, whole in zip(outline.shape, ink.shape, strict=True))
-    top, left = (ink.shape[0] - height) // 2, (ink.shape[1] - width) // 2
-    return np.ascontiguousarray(ink[top : top + height, left : left + width])
+    return common_outline(patches)
 
 
 def _patches(scan: Path, page: dict[str, Any], fields: list[dict[str, Any]]) -> Iterator[NDArray[np.float32]]:
@@ -132,21 +84,11 @@ def _patches(scan: Path, page: dict[str, Any], fields: list[dict[str, Any]]) -> 
     if found is None or matrix is None:
         return
     bubbles = [bubble for one in fields for bubble in one["bubbles"]]
-    grid = (np.arange(2 * _SAMPLES) + 0.5) / _SAMPLES - 0.5
-    for bubble in bubbles[:: max(1, len(bubbles) // _MOST_BUBBLES)]:
+    grid = sample_grid()
+    for bubble in bubbles[:: max(1, len(bubbles) // MOST_BOXES)]:
         x, y = np.meshgrid(bubble["x"] + grid * bubble["w"], bubble["y"] + grid * bubble["h"])
-        mapped = cv2.perspectiveTransform(np.stack([x, y], axis=-1).reshape(-1, 1, 2), matrix).reshape(2 * _SAMPLES, -1, 2)
+        mapped = cv2.perspectiveTransform(np.stack([x, y], axis=-1).reshape(-1, 1, 2), matrix).reshape(2 * SAMPLES, -1, 2)
         patch = cv2.remap(
             found[0], mapped[..., 0].astype(np.float32), mapped[..., 1].astype(np.float32), cv2.INTER_LINEAR, borderValue=255
         )
-        yield (patch.astype(np.float32) / max(1.0, float(np.percentile(patch, 90)))).clip(0, 1)
-
-
-def _outline(shape: Literal["circle", "square"], half: float, frame: float) -> NDArray[np.float32]:
-    """An ideal outline with a little paper around it, `half` to its outer edge."""
-    reach = round((half + 0.08) * _SAMPLES)
-    axis = (np.arange(2 * reach) + 0.5 - reach) / _SAMPLES
-    x, y = np.meshgrid(axis, axis)
-    out = np.hypot(x, y) if shape == "circle" else np.maximum(np.abs(x), np.abs(y))
-    drawn = ((out <= half) & (out >= half - frame)).astype(np.float32)
-    return cv2.GaussianBlur(drawn, (0, 0), 1.0).astype(np.float32, copy=False)
+        yield as_light(np.asarray(patch, dtype=np.uint8))

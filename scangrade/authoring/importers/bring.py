@@ -1,0 +1,283 @@
+"""Another system's form becomes a layout and a rubric: recognised, converted, measured on a scan, proven, written."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from textwrap import wrap
+from typing import Final, get_args
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from scangrade.authoring.importers import nops, omrchecker
+from scangrade.authoring.importers.converted import Converted, Data, ImportFaultsError, mm
+from scangrade.authoring.importers.systems import System
+from scangrade.authoring.importers.toml_text import as_toml
+from scangrade.authoring.printed_boxes import MOST_BOXES, PrintedBox, as_light, common_outline, sample_grid
+from scangrade.definitions.layout import load_layout
+from scangrade.definitions.rubric import load_rubric
+from scangrade.definitions.source import Source, read_source
+from scangrade.errors import Issue, OutputError, Severity, UsageError
+from scangrade.geometry import as_matrix
+from scangrade.model import Layout, PageSetAside
+from scangrade.paper.rasterise import open_scan
+from scangrade.paper.read import FormReader, read_page
+from scangrade.run.files import write_whole
+
+_COMMENT: Final = 120  # characters of a line
+_SAME: Final = 0.02  # of a box: a measured place that differs by less is the template's
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What was written, and what a person should know."""
+
+    layout: Path
+    rubric: Path | None
+    system: str
+    left_out: tuple[str, ...]
+    to_check: tuple[str, ...]
+    warnings: tuple[Issue, ...]  #: of the definitions as written
+
+
+def import_layout(
+    file: Path,
+    *,
+    output: Path,
+    system: System | None = None,
+    rubric: Path | None = None,
+    image: Path | None = None,
+    page_mm: tuple[float, float] | None = None,
+    student_number: str | None = None,
+    force: bool = False,
+) -> Imported:
+    """Write a layout, and a rubric if wanted, from another system's file.
+
+    Parameters
+    ----------
+    file : Path
+        OMRChecker's ``template.json``, with ``evaluation.json`` beside it if there are answers; or the CSV of an R/exams exam.
+    output : Path
+        Layout to write, TOML.
+    system : {"omrchecker", "nops"}, optional
+        Where the file is from; by default what it looks like.
+    rubric : Path, optional
+        Rubric to write, TOML.
+    image : Path, optional
+        A blank form or some filled sheet: what its boxes look like is measured on it.
+    page_mm : (float, float), optional
+        Width and height of the page.
+    student_number : str, optional
+        What the file calls the student number (OMRChecker), or how many digits it has (R/exams).
+    force : bool
+        Whether files that are there are written over.
+
+    Raises
+    ------
+    ImportFaultsError
+        With all faults of the file.
+    UsageError
+        If it cannot be told which system the file is of, or the image cannot be used.
+    OutputError
+        If a file is there already, or cannot be written.
+    """
+    for path in (output, rubric):
+        if path is not None:
+            _may_be_written(path, force=force)
+    converted = _converted(file, system, page_mm, student_number)
+    converted = _with_reference(converted, file.parent, output.parent)
+    if image is not None:
+        converted = _measured(converted, image, output.parent)
+    warnings = _proven(converted, file, output.parent)
+    write_whole(output, as_toml(converted.layout, _head(converted, file)).encode())
+    if rubric is not None and converted.rubric is not None:
+        write_whole(rubric, as_toml(converted.rubric, _head(converted, file)).encode())
+    return Imported(
+        output,
+        rubric if converted.rubric is not None else None,
+        converted.system,
+        converted.left_out,
+        converted.to_check,
+        warnings,
+    )
+
+
+def _may_be_written(path: Path, *, force: bool) -> None:
+    if path.suffix.lower() != ".toml":
+        raise UsageError(f"{path}: layouts and rubrics are written as TOML. Give a name that ends in .toml.")
+    if not path.parent.is_dir():
+        raise OutputError(f"{path.parent}: no such folder. Make it first, or choose another place.")
+    if path.exists() and not force:
+        raise OutputError(f"{path} is there already. Choose another name, or write over it with --force.")
+
+
+def _converted(file: Path, system: System | None, page_mm: tuple[float, float] | None, number: str | None) -> Converted:
+    known = system or _recognised(file)
+    if known == "nops":
+        return nops.convert(file, number=number)
+    source = _source(file)
+    evaluation = omrchecker.evaluation_beside(file)
+    if isinstance(evaluation, Issue):
+        raise ImportFaultsError([evaluation])
+    return omrchecker.convert(source, page_mm=page_mm, evaluation=evaluation, number=number)
+
+
+def _recognised(file: Path) -> System:
+    if file.suffix.lower() == ".json" and omrchecker.is_template(_source(file)):
+        return "omrchecker"
+    if file.suffix.lower() == ".csv" and nops.is_exam(file):
+        return "nops"
+    raise UsageError(
+        f"{file}: it cannot be told which system this is from. Say so with --from: {', '.join(get_args(System))}."
+    )
+
+
+def _source(file: Path) -> Source:
+    source = read_source(file)
+    if isinstance(source, Issue):
+        raise ImportFaultsError([source])
+    return source
+
+
+def _with_reference(converted: Converted, of: Path, seen_from: Path) -> Converted:
+    """The blank form's path as seen from the folder of the layout."""
+    reference = converted.layout.get("reference")
+    if reference is None:
+        return converted
+    path = Path(os.path.relpath(of / reference, seen_from)).as_posix()
+    return replace(converted, layout={**converted.layout, "reference": path})
+
+
+def _head(converted: Converted, file: Path) -> Iterator[str]:
+    yield f"From {file.name} of {converted.system}, by `scangrade layout import`. Lengths are mm from the page's top left corner."
+    for heading, notes in (("To check:", converted.to_check), ("Left out:", converted.left_out)):
+        if notes:
+            yield from ("", heading)
+        for note in notes:
+            yield from wrap(note, _COMMENT, initial_indent="- ", subsequent_indent="  ")
+
+
+# --------------------------------------------------------------------------- proof
+
+
+def _proven(converted: Converted, file: Path, folder: Path) -> tuple[Issue, ...]:
+    """Load what will be written; faults then are those of the imported file. The layout's warnings are given back."""
+    with tempfile.TemporaryDirectory(prefix="scangrade-import-") as scratch:
+        _, issues = load_layout(_written(converted.layout, Path(scratch), folder))
+        of_rubric: tuple[Issue, ...] = ()
+        if converted.rubric is not None:
+            rubric = Path(scratch) / "rubric.toml"
+            rubric.write_text(as_toml(converted.rubric), encoding="utf-8")
+            _, of_rubric = load_rubric(rubric)
+    told = [
+        replace(one, where=f"{file}, as {kind}{_key(one.where)}")
+        for kind, found in (("layout", issues), ("rubric", of_rubric))
+        for one in found
+        if kind == "layout" or one.severity is Severity.ERROR  # that keys are missing is among what is to be checked
+    ]
+    if any(one.severity is Severity.ERROR for one in told):
+        raise ImportFaultsError(told)
+    return tuple(told)
+
+
+def _key(where: str) -> str:
+    """What stands behind file and line."""
+    _, comma, key = where.partition(", ")
+    return comma + key
+
+
+def _written(layout: Data, scratch: Path, folder: Path) -> Path:
+    path = scratch / "layout.toml"
+    if "reference" in layout:
+        layout = {**layout, "reference": str((folder / layout["reference"]).resolve())}
+    path.write_text(as_toml(layout), encoding="utf-8")
+    return path
+
+
+# --------------------------------------------------------------------------- print
+
+
+def _measured(converted: Converted, image: Path, folder: Path) -> Converted:
+    """The layout with boxes as they are printed on a sheet."""
+    with tempfile.TemporaryDirectory(prefix="scangrade-import-") as scratch:
+        layout, _ = load_layout(_written(converted.layout, Path(scratch), folder))
+    if layout is None:
+        return converted  # the proof tells what is wrong
+    patches = list(_patches(layout, image))
+    if not patches:
+        note = f"{image.name} could not be laid under the layout, so what the boxes look like on paper is as the template says"
+        return replace(converted, to_check=(*converted.to_check, note))
+    printed = common_outline(patches)
+    if printed.frame == 0:
+        note = f"no outline that the boxes have in common is seen on {image.name}, so they are as the template says"
+        return replace(converted, to_check=(*converted.to_check, note))
+    return replace(converted, layout=_as_printed(converted.layout, layout, printed))
+
+
+def _patches(layout: Layout, image: Path) -> Iterator[NDArray[np.float32]]:
+    opened = open_scan(image)
+    if isinstance(opened, PageSetAside):
+        raise UsageError(f"{image}: {opened.detail}")
+    form = FormReader(layout)
+    grid = sample_grid() - 0.5
+    with opened as scan:
+        for number in range(scan.page_count):
+            page = scan.page(number, channel=layout.dropout)
+            if isinstance(page, PageSetAside):
+                continue
+            read = read_page(page, form, expected_page=number % len(layout.pages) + 1)
+            if isinstance(read, PageSetAside):
+                continue
+            boxes = layout.boxes(read.page)
+            matrix = as_matrix(read.transform)
+            for box in boxes[:: max(1, len(boxes) // MOST_BOXES)]:
+                width, height = box.width_mm + 2 * box.frame_mm, box.height_mm + 2 * box.frame_mm
+                x, y = np.meshgrid(box.x_mm + grid * width, box.y_mm + grid * height)
+                places = cv2.perspectiveTransform(np.stack([x, y], axis=-1).reshape(-1, 1, 2), matrix).reshape(*x.shape, 2)
+                across, down = places[..., 0].astype(np.float32), places[..., 1].astype(np.float32)
+                patch = cv2.remap(page.pixels, across, down, cv2.INTER_LINEAR, borderValue=(255.0,))
+                yield as_light(np.asarray(patch, dtype=np.uint8))
+
+
+def _as_printed(data: Data, layout: Layout, printed: PrintedBox) -> Data:
+    """The layout's data with the measured outline: its size, its frame, its shape, and its place beside the template's."""
+    box = next(box for field in layout.fields for box in field.boxes)
+    width, height = box.width_mm + 2 * box.frame_mm, box.height_mm + 2 * box.frame_mm
+    shift = (
+        (printed.right * width, printed.below * height) if max(abs(printed.right), abs(printed.below)) > _SAME else (0.0, 0.0)
+    )
+    scale = (printed.inside * width / box.width_mm, printed.inside * height / box.height_mm)
+    style = {
+        **data["box"],
+        "size": _scaled(data["box"]["size"], scale),
+        "frame": mm(printed.frame * height),
+        "shape": printed.shape,
+    }
+    fields = []
+    for one in data["fields"]:
+        entry = dict(one)
+        if "origin" in entry:
+            entry["origin"] = _shifted(entry["origin"], shift)
+        if "size" in entry:
+            entry["size"] = _scaled(entry["size"], scale)
+        if "boxes" in entry:
+            entry["boxes"] = [{**each, "at": _shifted(each["at"], shift)} for each in entry["boxes"]]
+        if printed.filled_in and "boxes" not in entry:
+            entry["printed"] = True
+        elif printed.filled_in:
+            entry["boxes"] = [{**each, "printed": each["value"].rpartition(".")[2]} for each in entry["boxes"]]
+        fields.append(entry)
+    return {**data, "box": style, "fields": fields}
+
+
+def _scaled(size: Sequence[float], scale: tuple[float, float]) -> list[float]:
+    return [mm(size[0] * scale[0]), mm(size[1] * scale[1])]
+
+
+def _shifted(at: Sequence[float], shift: tuple[float, float]) -> list[float]:
+    return [mm(at[0] + shift[0]), mm(at[1] + shift[1])]

@@ -1,0 +1,7 @@
+"""The systems whose forms can be imported."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+System = Literal["omrchecker", "nops"]
