@@ -68,15 +68,15 @@ def common_outline(patches: Sequence[NDArray[np.float32]]) -> PrintedBox:
                     shift = [at[axis] / SAMPLES - (likeness.shape[1 - axis] - 1) / 2 / SAMPLES for axis in (0, 1)]
                     best_likeness = greatest
                     best = PrintedBox(shape, float(2 * (half - frame)), frame, *shift)
-    return replace(best, filled_in=_ink_inside(patches, best) > _PRINT_INK)
+    return replace(best, filled_in=float(np.median(ink_inside(patches, best))) > _PRINT_INK)  # most are empty: it is print
 
 
-def _ink_inside(patches: Sequence[NDArray[np.float32]], box: PrintedBox) -> float:
-    """Median darkness in the middle of the bubbles: most are empty, so what is there is print, though not the same in all."""
+def ink_inside(patches: Sequence[NDArray[np.float32]], box: PrintedBox) -> list[float]:
+    """Darkness in the middle of each box, 0 paper to 1 black."""
     half = box.inside * SAMPLES * 0.35
     x, y = (SAMPLES * (1 + shift) for shift in (box.right, box.below))
     middle = (slice(round(y - half), round(y + half)), slice(round(x - half), round(x + half)))
-    return float(np.median([1.0 - patch[middle].mean() for patch in patches]))
+    return [float(1.0 - patch[middle].mean()) for patch in patches]
 
 
 def _near(ink: NDArray[np.float32], outline: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -18,18 +18,22 @@ from scangrade.authoring.importers import nops, omrchecker
 from scangrade.authoring.importers.converted import Converted, Data, ImportFaultsError, mm
 from scangrade.authoring.importers.systems import System
 from scangrade.authoring.importers.toml_text import as_toml
-from scangrade.authoring.printed_boxes import MOST_BOXES, PrintedBox, as_light, common_outline, sample_grid
+from scangrade.authoring.printed_boxes import MOST_BOXES, PrintedBox, as_light, common_outline, ink_inside, sample_grid
 from scangrade.definitions.layout import load_layout
 from scangrade.definitions.rubric import load_rubric
 from scangrade.definitions.source import Source, read_source
 from scangrade.errors import Issue, OutputError, Severity, UsageError
 from scangrade.geometry import as_matrix
-from scangrade.model import Layout, PageSetAside
+from scangrade.model import Box, Layout, LayoutPage, PageRead, PageSetAside
 from scangrade.paper.rasterise import open_scan
 from scangrade.paper.read import FormReader, read_page
 from scangrade.run.files import write_whole
 
 _COMMENT: Final = 120  # characters of a line
+_BEFORE_REFERENCE: Final = ("format", "name", "title", "convention", "pages", "page_size")
+_PROPORTIONS: Final = 0.02  # by which an image's may differ from the page's, to show it from edge to edge
+_STRAIGHT_MM: Final = 1.0  # blank forms are followed by their print, which a frame half a millimetre off does not hinder
+_MARKED: Final = 0.12  # darkness by which a marked box exceeds the usual ones; printed letters differ by less
 _SAME: Final = 0.02  # of a box: a measured place that differs by less is the template's
 
 
@@ -202,46 +206,92 @@ def _written(layout: Data, scratch: Path, folder: Path) -> Path:
 # --------------------------------------------------------------------------- print
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A page of the image as laid under the layout."""
+
+    patches: tuple[NDArray[np.float32], ...]  #: boxes and their surroundings
+    straight: bool  #: the image's edges are the page's, so that it can stand for the form
+
+
 def _measured(converted: Converted, image: Path, folder: Path) -> Converted:
-    """The layout with boxes as they are printed on a sheet."""
+    """The layout with boxes as they are printed on a sheet, and with the sheet as blank form where it is one and none is known."""
     with tempfile.TemporaryDirectory(prefix="scangrade-import-") as scratch:
         layout, _ = load_layout(_written(converted.layout, Path(scratch), folder))
     if layout is None:
         return converted  # the proof tells what is wrong
-    patches = list(_patches(layout, image))
-    if not patches:
-        note = f"{image.name} could not be laid under the layout, so what the boxes look like on paper is as the template says"
-        return replace(converted, to_check=(*converted.to_check, note))
+    seen = list(_pages(layout, image))
+    patches = [patch for one in seen for patch in one.patches]
     printed = common_outline(patches)
     if printed.frame == 0:
-        note = f"no outline that the boxes have in common is seen on {image.name}, so they are as the template says"
+        what = "no outline that its boxes have in common is seen" if patches else "it could not be laid under the layout"
+        note = f"nothing was learned of the boxes' looks from {image.name}: {what}; they are as the template says"
         return replace(converted, to_check=(*converted.to_check, note))
-    return replace(converted, layout=_as_printed(converted.layout, layout, printed))
+    data = _as_printed(converted.layout, layout, printed)
+    needs_blank = layout.reference is None and not any(page.fiducials for page in layout.pages)
+    if needs_blank and len(seen) == len(layout.pages) and all(one.straight for one in seen) and _all_empty(patches, printed):
+        rest = {key: value for key, value in data.items() if key not in _BEFORE_REFERENCE}
+        first: Data = {key: data[key] for key in _BEFORE_REFERENCE if key in data}
+        data = {**first, "reference": Path(os.path.relpath(image, folder)).as_posix(), **rest}
+        note = f"{image.name} is taken for the blank form, which it looks like: pages are laid by its print"
+        return replace(converted, layout=data, to_check=(*converted.to_check, note))
+    return replace(converted, layout=data)
 
 
-def _patches(layout: Layout, image: Path) -> Iterator[NDArray[np.float32]]:
+def _all_empty(patches: Sequence[NDArray[np.float32]], printed: PrintedBox) -> bool:
+    """Whether no box is darker inside than what is usual on this sheet."""
+    ink = ink_inside(patches, printed)
+    return max(ink) - float(np.median(ink)) < _MARKED
+
+
+def _pages(layout: Layout, image: Path) -> Iterator[_Seen]:
+    """Pages of the image that could be laid under the layout: as scans are, or as they stand where they are cut like the template."""
     opened = open_scan(image)
     if isinstance(opened, PageSetAside):
         raise UsageError(f"{image}: {opened.detail}")
     form = FormReader(layout)
-    grid = sample_grid() - 0.5
     with opened as scan:
         for number in range(scan.page_count):
             page = scan.page(number, channel=layout.dropout)
             if isinstance(page, PageSetAside):
                 continue
-            read = read_page(page, form, expected_page=number % len(layout.pages) + 1)
-            if isinstance(read, PageSetAside):
+            expected = number % len(layout.pages) + 1
+            as_it_is = _as_it_is(page.pixels, layout.page(expected))
+            read = read_page(page, form, expected_page=expected)
+            if isinstance(read, PageRead):
+                matrix, at = as_matrix(read.transform), read.page
+            elif as_it_is is not None:
+                matrix, at = as_it_is, expected
+            else:
                 continue
-            boxes = layout.boxes(read.page)
-            matrix = as_matrix(read.transform)
-            for box in boxes[:: max(1, len(boxes) // MOST_BOXES)]:
-                width, height = box.width_mm + 2 * box.frame_mm, box.height_mm + 2 * box.frame_mm
-                x, y = np.meshgrid(box.x_mm + grid * width, box.y_mm + grid * height)
-                places = cv2.perspectiveTransform(np.stack([x, y], axis=-1).reshape(-1, 1, 2), matrix).reshape(*x.shape, 2)
-                across, down = places[..., 0].astype(np.float32), places[..., 1].astype(np.float32)
-                patch = cv2.remap(page.pixels, across, down, cv2.INTER_LINEAR, borderValue=(255.0,))
-                yield as_light(np.asarray(patch, dtype=np.uint8))
+            straight = as_it_is is not None and _shift_mm(matrix, as_it_is, layout.page(at)) < _STRAIGHT_MM
+            boxes = layout.boxes(at)[:: max(1, len(layout.boxes(at)) // MOST_BOXES)]
+            yield _Seen(tuple(_patch(page.pixels, matrix, box) for box in boxes), straight)
+
+
+def _as_it_is(pixels: NDArray[np.uint8], page: LayoutPage) -> NDArray[np.float64] | None:
+    """Layout mm to pixels of an image that shows the page from edge to edge; None where its proportions are others."""
+    across, down = pixels.shape[1] / page.width_mm, pixels.shape[0] / page.height_mm
+    if abs(across / down - 1) > _PROPORTIONS:
+        return None
+    return np.array([[across, 0, -0.5], [0, down, -0.5], [0, 0, 1]])
+
+
+def _shift_mm(first: NDArray[np.float64], second: NDArray[np.float64], page: LayoutPage) -> float:
+    """How far two placements are apart at the corners of a page, at most."""
+    width, height = page.width_mm, page.height_mm
+    corners = np.array([[(0, 0), (width, 0), (width, height), (0, height)]], dtype=np.float64)
+    back = cv2.perspectiveTransform(cv2.perspectiveTransform(corners, first), np.linalg.inv(second))
+    return float(np.abs(back - corners).max())
+
+
+def _patch(pixels: NDArray[np.uint8], matrix: NDArray[np.float64], box: Box) -> NDArray[np.float32]:
+    grid = sample_grid() - 0.5
+    width, height = box.width_mm + 2 * box.frame_mm, box.height_mm + 2 * box.frame_mm
+    x, y = np.meshgrid(box.x_mm + grid * width, box.y_mm + grid * height)
+    places = cv2.perspectiveTransform(np.stack([x, y], axis=-1).reshape(-1, 1, 2), matrix).reshape(*x.shape, 2)
+    across, down = places[..., 0].astype(np.float32), places[..., 1].astype(np.float32)
+    return as_light(np.asarray(cv2.remap(pixels, across, down, cv2.INTER_LINEAR, borderValue=(255.0,)), dtype=np.uint8))
 
 
 def _as_printed(data: Data, layout: Layout, printed: PrintedBox) -> Data:
@@ -266,7 +316,11 @@ def _as_printed(data: Data, layout: Layout, printed: PrintedBox) -> Data:
         if "size" in entry:
             entry["size"] = _scaled(entry["size"], scale)
         if "boxes" in entry:
-            entry["boxes"] = [{**each, "at": _shifted(each["at"], shift)} for each in entry["boxes"]]
+            entry["boxes"] = [
+                {**each, "at": _shifted(each["at"], shift)}
+                | ({"size": _scaled(each["size"], scale)} if "size" in each else {})
+                for each in entry["boxes"]
+            ]
         if printed.filled_in and "boxes" not in entry:
             entry["printed"] = True
         elif printed.filled_in:

@@ -1,7 +1,7 @@
 """R/exams: the NOPS answer sheet of an exam, and its key from a CSV file.
 
-`exams2nops` keeps an exam in an .rds file, which only R reads. Its documented summary, as a data frame, is written to CSV by one line
-(`EXPORT`). The places of boxes are those of the sheet's public template, as explained in `layouts/nops.toml`.
+`exams2nops` keeps an exam in an .rds file, which only R reads. Its documented summary, as a data frame, is written to CSV by a few
+lines of R, which stand in the README. The places of boxes are those of the sheet's public template, as explained in `layouts/nops.toml`.
 """
 
 from __future__ import annotations
@@ -20,14 +20,6 @@ from scangrade.authoring.importers.numbers import as_written, exact
 from scangrade.errors import Issue, Severity
 
 SYSTEM: Final = "R/exams"
-#: The command in R that writes the file.
-EXPORT: Final = (
-    'x <- readRDS("NAME.rds"); write.csv(do.call(rbind, lapply(names(x), function(id) do.call(rbind, lapply(seq_along(x[[id]]),'
-    " function(i) { m <- x[[id]][[i]]$metainfo; data.frame(exam = id, question = i, type = m$type,"
-    ' solution = paste(as.integer(m$solution), collapse = ""), points = if (is.null(m$points)) 1 else m$points) })))),'
-    ' "NAME.csv", row.names = FALSE)'
-)
-
 _COLUMNS = ("exam", "question", "type", "solution")
 _CHOICES = ("schoice", "mchoice")
 _LETTERS = "abcde"
@@ -69,7 +61,7 @@ def convert(file: Path, *, number: str | None = None) -> Converted:
     Parameters
     ----------
     file : Path
-        CSV with a row per exam and question, as `EXPORT` writes it; comma or semicolon.
+        CSV with a row per exam and question, as the README's lines of R write it; comma or semicolon.
     number : str, optional
         How many digits the registration number has, 7 to 10 (`reglength`); default 7.
 
@@ -108,7 +100,7 @@ def convert(file: Path, *, number: str | None = None) -> Converted:
 
 
 def _advice() -> str:
-    return f"Write it in R: {EXPORT}"
+    return 'Write it in R as the README says under "Forms of other systems", with the columns exam, question, type, solution, points.'
 
 
 def _reader(text: str) -> Iterator[list[str]]:
@@ -325,4 +317,5 @@ def _scored(group: Sequence[_Exercise]) -> Data:
     entry["key"] = written if len(group) > 1 and len({str(key) for key in written.values()}) > 1 else written[one.exam]
     if single:
         return entry | {"wrong": 0, "blank": 0, "multiple": "wrong"}
-    return entry | {"partial": True, "rule": "false2", "negative": False}
+    partial = all(keys.values())  # it is credit for right alternatives, so that nothing could be earned where none is right
+    return entry | {"partial": partial, "rule": "false2", "negative": False}

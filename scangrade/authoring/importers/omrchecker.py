@@ -135,7 +135,8 @@ def convert(
             raise ImportFaultsError(answer_faults.issues)
     registration = _registration(source, page, page_mm, columns)
     form = _Form(columns, groups, _number_of(columns, groups, number, source), answers)
-    fields, to_check = _fields(form, registration.paper)
+    sheet = _Sheet(registration.paper, columns[0])
+    fields, to_check = _fields(form, sheet)
     name = short_name(Path(source.name).resolve().parent.name or "omrchecker")
     layout: Data = {
         "format": 1,
@@ -147,7 +148,7 @@ def convert(
     }
     if registration.reference:
         layout["reference"] = registration.reference
-    layout["box"] = _box_style(columns, registration.paper)
+    layout["box"] = _box_style(sheet)
     if registration.fiducials:
         layout["fiducials"] = registration.fiducials
     layout["fields"] = fields
@@ -171,18 +172,18 @@ def _pair(data: Mapping[str, Any], names: Sequence[str], faults: Faults, keys: K
         faults.error((*keys, names[0]), f"`{names[0]}` is missing.", "Add it: [width, height] in pixels.")
         return None
     value = data[name]
-    if not _are_numbers(value, 2) or not all(float(one) > 0 for one in value):
+    if not _are_numbers(value, 2) or float(value[0]) <= 0 or float(value[1]) <= 0:
         faults.error((*keys, name), f"`{name}` is {as_in_file(value)}; it must be [width, height] in pixels.")
         return None
     return float(value[0]), float(value[1])
 
 
-def _are_numbers(value: Any, count: int) -> TypeGuard[list[int | Decimal]]:
+def _are_numbers(value: Any, count: int) -> TypeGuard[list[Decimal]]:
     return isinstance(value, list) and len(value) == count and all(_is_number(one) for one in value)
 
 
-def _is_number(value: Any) -> TypeGuard[int | Decimal]:
-    return not isinstance(value, bool) and isinstance(value, int | Decimal) and abs(value) < _LARGEST  # also not NaN
+def _is_number(value: Any) -> TypeGuard[Decimal]:
+    return not isinstance(value, bool) and isinstance(value, int | Decimal) and abs(float(value)) < _LARGEST  # also not NaN
 
 
 def _columns(data: Mapping[str, Any], faults: Faults) -> Iterator[_Column]:
@@ -458,13 +459,21 @@ def _number_of(
     return max(found, key=lambda one: len(one[1])) if found else ("", ())
 
 
-def _fields(form: _Form, paper: Paper) -> tuple[list[Data], list[str]]:
+@dataclass(frozen=True, slots=True)
+class _Sheet:
+    """Where fields are drawn."""
+
+    paper: Paper
+    usual: _Column  #: one with bubbles of the usual size
+
+
+def _fields(form: _Form, sheet: _Sheet) -> tuple[list[Data], list[str]]:
     fields: list[Data] = []
     to_check: list[str] = []
     by_label = form.by_label()
     name, labels = form.number
     if labels:
-        fields.append(_number(name, [by_label[label][0] for label in labels], paper))
+        fields.append(_number(name, [by_label[label][0] for label in labels], sheet))
         to_check.append(f"{name} is taken for the student number, of {len(labels)} digits")
         beside = [label for label in form.groups.get(name, ()) if label not in labels]
         if beside:
@@ -482,13 +491,13 @@ def _fields(form: _Form, paper: Paper) -> tuple[list[Data], list[str]]:
         columns = [one for label in parts for one in by_label[label]]
         alone = len(columns) == 1 and not many and plain(question) == question == columns[0].label
         if waiting and not (alone and columns[0].keys == waiting[0].keys):
-            fields += _alike(waiting, paper)
+            fields += _alike(waiting, sheet)
             waiting = []
         if alone:
             waiting.append(columns[0])
         else:
-            fields.append(_one_by_one(question, parts, columns, paper, many=many or len(parts) > 1))
-    fields += _alike(waiting, paper) if waiting else []
+            fields.append(_one_by_one(question, parts, columns, sheet, many=many or len(parts) > 1))
+    fields += _alike(waiting, sheet) if waiting else []
     if joined:
         to_check.append(
             f"{shown(joined)}: of several columns each; the boxes of such a question are called 1.4 (first column, value 4), 2.6 and so on"
@@ -496,35 +505,38 @@ def _fields(form: _Form, paper: Paper) -> tuple[list[Data], list[str]]:
     return fields, to_check
 
 
-def _centre(column: _Column, place: int, paper: Paper) -> list[float]:
+def _centre(column: _Column, place: int, sheet: _Sheet) -> list[float]:
     (x, y), (width, height) = column.at[place], column.size
-    return paper.at(x + width / 2, y + height / 2)
+    return sheet.paper.at(x + width / 2, y + height / 2)
 
 
-def _style(column: _Column, paper: Paper, usual: tuple[float, float] | None) -> Data:
+def _style(column: _Column, sheet: _Sheet) -> Data:
     """Size of a column's boxes, if it is not the usual one."""
-    return {} if column.size == usual else {"size": _inside(column, paper)}
+    return {} if column.size == sheet.usual.size else {"size": _inside(column, sheet)}
 
 
-def _inside(column: _Column, paper: Paper) -> list[float]:
+def _inside(column: _Column, sheet: _Sheet) -> list[float]:
     """The clear inside of a bubble whose outline is as large as the template says."""
-    return [mm(max(side - 2 * FRAME_MM, side / 2)) for side in (column.size[0] * paper.across, column.size[1] * paper.down)]
+    return [
+        mm(max(side - 2 * FRAME_MM, side / 2))
+        for side in (column.size[0] * sheet.paper.across, column.size[1] * sheet.paper.down)
+    ]
 
 
-def _box_style(columns: Sequence[_Column], paper: Paper) -> Data:
-    return {"size": _inside(columns[0], paper), "frame": FRAME_MM, "shape": "circle"}
+def _box_style(sheet: _Sheet) -> Data:
+    return {"size": _inside(sheet.usual, sheet), "frame": FRAME_MM, "shape": "circle"}
 
 
-def _step(column: _Column, paper: Paper) -> list[float]:
+def _step(column: _Column, sheet: _Sheet) -> list[float]:
     if len(column.at) < 2:
         return [0.0, 0.0]
     (x0, y0), (x1, y1) = column.at[:2]
-    return [mm((x1 - x0) * paper.across), mm((y1 - y0) * paper.down)]
+    return [mm((x1 - x0) * sheet.paper.across), mm((y1 - y0) * sheet.paper.down)]
 
 
-def _grid(column: _Column, paper: Paper) -> Data:
-    entry: Data = {"values": _spelled(column.values), "origin": _centre(column, 0, paper), "step": _step(column, paper)}
-    return entry
+def _grid(column: _Column, sheet: _Sheet) -> Data:
+    grid: Data = {"values": _spelled(column.values), "origin": _centre(column, 0, sheet), "step": _step(column, sheet)}
+    return grid | _style(column, sheet)
 
 
 def _spelled(values: Sequence[str]) -> str | list[str]:
@@ -532,9 +544,9 @@ def _spelled(values: Sequence[str]) -> str | list[str]:
     return "".join(named) if all(len(one) == 1 for one in named) else named
 
 
-def _between(first: _Column, second: _Column, paper: Paper) -> list[float]:
+def _between(first: _Column, second: _Column, sheet: _Sheet) -> list[float]:
     (x0, y0), (x1, y1) = first.at[0], second.at[0]
-    return [mm((x1 - x0) * paper.across), mm((y1 - y0) * paper.down)]
+    return [mm((x1 - x0) * sheet.paper.across), mm((y1 - y0) * sheet.paper.down)]
 
 
 def _even(columns: Sequence[_Column]) -> bool:
@@ -543,38 +555,38 @@ def _even(columns: Sequence[_Column]) -> bool:
     return len(shifts) <= 1 and len({(one.values, one.size, one.keys) for one in columns}) == 1
 
 
-def _number(name: str, columns: Sequence[_Column], paper: Paper) -> Data:
+def _number(name: str, columns: Sequence[_Column], sheet: _Sheet) -> Data:
     entry: Data = {"id": plain(name), "kind": "digits", "role": "student_number", "page": 1}
     if _even(columns):
-        entry |= {"places": len(columns), **_grid(columns[0], paper)}
+        entry |= {"places": len(columns), **_grid(columns[0], sheet)}
         if len(columns) > 1:
-            entry["place_step"] = _between(columns[0], columns[1], paper)
+            entry["place_step"] = _between(columns[0], columns[1], sheet)
     else:
         entry["boxes"] = [
-            {"value": value, "place": place, "at": _centre(one, position, paper)}
+            {"value": value, "place": place, "at": _centre(one, position, sheet), **_style(one, sheet)}
             for place, one in enumerate(columns, start=1)
             for position, value in enumerate(one.values)
         ]
     return entry
 
 
-def _alike(columns: Sequence[_Column], paper: Paper) -> list[Data]:
+def _alike(columns: Sequence[_Column], sheet: _Sheet) -> list[Data]:
     """Questions of one block: one entry where they stand at even distances, else one each."""
     if len(columns) > 1 and not _even(columns):
-        return [entry for one in columns for entry in _alike([one], paper)]
+        return [entry for one in columns for entry in _alike([one], sheet)]
     names: Data = {"ids": [one.label for one in columns]} if len(columns) > 1 else {"id": columns[0].label}
-    entry = names | {"kind": "choice", "select": "one", "page": 1} | _grid(columns[0], paper)
+    entry = names | {"kind": "choice", "select": "one", "page": 1} | _grid(columns[0], sheet)
     if len(columns) > 1:
-        entry["field_step"] = _between(columns[0], columns[1], paper)
+        entry["field_step"] = _between(columns[0], columns[1], sheet)
     return [entry]
 
 
 def _one_by_one(
-    question: str, parts: Mapping[str, tuple[str, ...]], columns: Sequence[_Column], paper: Paper, *, many: bool
+    question: str, parts: Mapping[str, tuple[str, ...]], columns: Sequence[_Column], sheet: _Sheet, *, many: bool
 ) -> Data:
     order = {label: place for place, label in enumerate(parts, start=1)}
     boxes = [
-        {"value": _box_name(value, order[one.label], len(parts)), "at": _centre(one, position, paper)}
+        {"value": _box_name(value, order[one.label], len(parts)), "at": _centre(one, position, sheet), **_style(one, sheet)}
         for one in columns
         for position, value in enumerate(one.values)
     ]
@@ -707,7 +719,9 @@ def _rubric(name: str, form: _Form, with_answers: bool) -> tuple[Data | None, li
     unknown = [one for one in form.answers if one not in form.questions()]
     if unknown:
         to_check.append(f"the evaluation has answers of {shown(unknown)}, which the template does not have: left out")
-    rubric = {
+    if not questions:
+        return None, [*to_check, "no questions are in the template, so there is no rubric"]
+    rubric: Data = {
         "format": 1,
         "name": name,
         "title": f"{name}, from OMRChecker",
@@ -736,7 +750,13 @@ def _question(question: str, answer: _Answer, parts: Mapping[str, tuple[str, ...
             to_check.append(
                 f"{question}: {as_written(answer.unmarked)} for no mark is left out; points per alternative give 0"
             )
-        return {"policy": "per-alternative", "points": as_written(best), "values": each, "floor": "none", "cap": "none"}
+        return {
+            "policy": "per-alternative",
+            "points": as_written(best),
+            "values": each,
+            "floor": "none",
+            "cap": as_written(best),
+        }
     if answer.weights:
         to_check.append(f"{question}: points of each answer are left out; every one of {shown(answer.either)} earns all")
     if single:
