@@ -525,31 +525,34 @@ def preview(layout: Path, scan: Path | None, output: Path, page: int | None) -> 
 @layout.command("import")
 @click.argument("file", type=_PATH)
 @click.option(
-    "--from", "system", type=click.Choice(["omrchecker", "nops"]), help="Where FILE is from [default: what it looks like]."
+    "--from",
+    "system",
+    type=click.Choice(["omrchecker", "amc", "nops"]),
+    help="Where FILE is from [default: what it looks like].",
 )
 @click.option("--output", "-o", type=_PATH, required=True, metavar="LAYOUT.toml", help="Layout to write.")
 @click.option("--rubric", "-r", type=_PATH, metavar="RUBRIC.toml", help="Rubric to write too.")
 @click.option("--image", type=_PATH, help="A blank form or a filled sheet, on which it is measured what the boxes look like.")
 @click.option("--page-size", metavar="WIDTHxHEIGHT", help="Size of the page in mm, such as 210x297.")
-@click.option(
-    "--student-number", metavar="WHICH", help="OMRChecker: the label of the student number. R/exams: how many digits it has."
-)
+@click.option("--student-number", metavar="WHICH", help="What FILE calls the student number. R/exams: how many digits it has.")
+@click.option("--sheet", type=click.IntRange(1), help="AMC: number of the sheet, where they are not printed alike.")
 @click.option("--force", is_flag=True, help="Write over files that are there.")
 @_verbose
 def import_(
     file: Path,
-    system: Literal["omrchecker", "nops"] | None,
+    system: Literal["omrchecker", "amc", "nops"] | None,
     output: Path,
     rubric: Path | None,
     image: Path | None,
     page_size: str | None,
     student_number: str | None,
+    sheet: int | None,
     force: bool,
 ) -> ExitCode:
     """Make a layout, and a rubric, from another system's FILE.
 
-    OMRChecker: template.json, with evaluation.json beside it. R/exams NOPS: a CSV file of the exam; the README says how
-    R writes it.
+    OMRChecker: template.json, with evaluation.json beside it. AMC: data/layout.sqlite of a project. R/exams NOPS: a CSV file of
+    the exam; the README says how R writes it.
     """
     from scangrade.authoring.importers.bring import import_layout  # noqa: PLC0415
 
@@ -561,6 +564,7 @@ def import_(
         image=image,
         page_mm=None if page_size is None else _millimetres(page_size),
         student_number=student_number,
+        sheet=sheet,
         force=force,
     )
     for path in (made.layout, made.rubric):

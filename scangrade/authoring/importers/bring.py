@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scangrade.authoring.importers import nops, omrchecker
+from scangrade.authoring.importers import amc, nops, omrchecker
 from scangrade.authoring.importers.converted import Converted, Data, ImportFaultsError, mm
 from scangrade.authoring.importers.systems import System
 from scangrade.authoring.importers.toml_text import as_toml
@@ -58,6 +58,7 @@ def import_layout(
     image: Path | None = None,
     page_mm: tuple[float, float] | None = None,
     student_number: str | None = None,
+    sheet: int | None = None,
     force: bool = False,
 ) -> Imported:
     """Write a layout, and a rubric if wanted, from another system's file.
@@ -65,10 +66,11 @@ def import_layout(
     Parameters
     ----------
     file : Path
-        OMRChecker's ``template.json``, with ``evaluation.json`` beside it if there are answers; or the CSV of an R/exams exam.
+        OMRChecker's ``template.json``, with ``evaluation.json`` beside it if there are answers; AMC's ``layout.sqlite``, with
+        ``scoring.sqlite`` beside it; or the CSV of an R/exams exam.
     output : Path
         Layout to write, TOML.
-    system : {"omrchecker", "nops"}, optional
+    system : {"omrchecker", "amc", "nops"}, optional
         Where the file is from; by default what it looks like.
     rubric : Path, optional
         Rubric to write, TOML.
@@ -77,7 +79,9 @@ def import_layout(
     page_mm : (float, float), optional
         Width and height of the page.
     student_number : str, optional
-        What the file calls the student number (OMRChecker), or how many digits it has (R/exams).
+        What the file calls the student number (OMRChecker, AMC), or how many digits it has (R/exams).
+    sheet : int, optional
+        AMC: the sheet, where sheets are not printed alike.
     force : bool
         Whether files that are there are written over.
 
@@ -93,7 +97,7 @@ def import_layout(
     for path in (output, rubric):
         if path is not None:
             _may_be_written(path, force=force)
-    converted = _converted(file, system, page_mm, student_number)
+    converted = _converted(file, system, page_mm, student_number, sheet)
     converted = _with_reference(converted, file.parent, output.parent)
     if image is not None:
         converted = _measured(converted, image, output.parent)
@@ -120,8 +124,12 @@ def _may_be_written(path: Path, *, force: bool) -> None:
         raise OutputError(f"{path} is there already. Choose another name, or write over it with --force.")
 
 
-def _converted(file: Path, system: System | None, page_mm: tuple[float, float] | None, number: str | None) -> Converted:
+def _converted(
+    file: Path, system: System | None, page_mm: tuple[float, float] | None, number: str | None, sheet: int | None
+) -> Converted:
     known = system or _recognised(file)
+    if known == "amc":
+        return amc.convert(file, sheet=sheet, number=number)
     if known == "nops":
         return nops.convert(file, number=number)
     source = _source(file)
@@ -136,6 +144,8 @@ def _recognised(file: Path) -> System:
         return "omrchecker"
     if file.suffix.lower() == ".csv" and nops.is_exam(file):
         return "nops"
+    if amc.is_layout(file):
+        return "amc"
     raise UsageError(
         f"{file}: it cannot be told which system this is from. Say so with --from: {', '.join(get_args(System))}."
     )

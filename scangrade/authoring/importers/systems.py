@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from typing import Literal
 
-System = Literal["omrchecker", "nops"]
+System = Literal["omrchecker", "amc", "nops"]
