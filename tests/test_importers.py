@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import sqlite3
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from scangrade.answers.collate import collate
+from scangrade.answers.decide import decide
 from scangrade.authoring.form import rasterise_blank
 from scangrade.authoring.importers.bring import import_layout
 from scangrade.authoring.importers.converted import ImportFaultsError
@@ -25,7 +29,20 @@ from scangrade.definitions.layout import load_layout
 from scangrade.definitions.rubric import load_rubric
 from scangrade.errors import UsageError
 from scangrade.grade import grade
-from scangrade.model import FiducialKind, FieldKind, Layout, Policy, Rubric
+from scangrade.model import (
+    Convention,
+    FiducialKind,
+    FieldKind,
+    Layout,
+    PageRead,
+    PageRef,
+    Policy,
+    Rubric,
+    ScannedPage,
+    Verdict,
+)
+from scangrade.paper.read import FormReader, read_page
+from scangrade.settings import DECIDE
 from tests.forms import form, scan
 
 ROOT = Path(__file__).parents[1]
@@ -332,6 +349,162 @@ def test_faults_of_an_exam_are_told_with_their_line(row: str, told: str, tmp_pat
     path.write_text(f"exam;question;type;solution;points\n{row.replace(',', ';')}\ne1;3;schoice;0100;1\n", encoding="utf-8")
     with pytest.raises(ImportFaultsError, match=told):
         import_layout(path, output=tmp_path / "layout.toml")
+
+
+# --------------------------------------------------------------------------- AMC
+
+
+def amc_project(
+    folder: Path, layout: Layout, *, sheets: Sequence[int] = (1,), shuffled: bool = False, scored: bool = True
+) -> Path:
+    """A project's data bases with a layout's choices and registration discs, and a code of two digits; question 1.1 is question 1."""
+    data = folder / "data"
+    data.mkdir()
+    scale = 300 / 25.4
+    with closing(sqlite3.connect(data / "layout.sqlite")) as base:
+        base.executescript("""
+            CREATE TABLE layout_page (student INTEGER, page INTEGER, checksum INTEGER, sourceid INTEGER, subjectpage INTEGER,
+                dpi REAL, width REAL, height REAL, markdiameter REAL);
+            CREATE TABLE layout_mark (student INTEGER, page INTEGER, corner INTEGER, x REAL, y REAL);
+            CREATE TABLE layout_box (student INTEGER, page INTEGER, role INTEGER DEFAULT 1, question INTEGER, answer INTEGER,
+                xmin REAL, xmax REAL, ymin REAL, ymax REAL, flags INTEGER DEFAULT 0);
+            CREATE TABLE layout_digit (student INTEGER, page INTEGER, numberid INTEGER, digitid INTEGER,
+                xmin REAL, xmax REAL, ymin REAL, ymax REAL);
+            CREATE TABLE layout_question (question INTEGER PRIMARY KEY, name TEXT);
+            CREATE TABLE layout_char (question INTEGER, answer INTEGER, char TEXT);
+        """)
+        for sheet in sheets:
+            page = layout.page(1)
+            row = (sheet, 1, 0, 1, 1, 300, page.width_mm * scale, page.height_mm * scale, 5 * scale)
+            base.execute("INSERT INTO layout_page VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            for corner, mark in enumerate(page.fiducials, start=1):
+                base.execute(
+                    "INSERT INTO layout_mark VALUES (?, 1, ?, ?, ?)", (sheet, corner, mark.x_mm * scale, mark.y_mm * scale)
+                )
+            for question, field in enumerate(layout.fields, start=1):
+                for answer, box in enumerate(field.boxes, start=1):
+                    at = len(field.boxes) + 1 - answer if shuffled and sheet > 1 else answer
+                    _amc_box(base, sheet, question, at, box.x_mm, box.y_mm, box.width_mm)
+            for place, name in ((1, "student[2]"), (2, "student[1]")):
+                base.execute("INSERT OR REPLACE INTO layout_question VALUES (?, ?)", (900 + place, name))
+                for digit in range(10):
+                    _amc_box(base, sheet, 900 + place, digit + 1, 120 + 8 * digit, 30 + 8 * place, 4.0)
+            _amc_box(base, sheet, 1, 99, 10, 150, 4.0, flags=1)  # not to be scanned
+            for bit in range(1, 5):
+                corners = [(60 + 5 * bit) * scale, (63 + 5 * bit) * scale, 8 * scale, 11 * scale]
+                base.execute("INSERT INTO layout_digit VALUES (?, 1, ?, ?, ?, ?, ?, ?)", (sheet, 1 + bit // 3, bit, *corners))
+        for question, field in enumerate(layout.fields, start=1):
+            base.execute("INSERT INTO layout_question VALUES (?, ?)", (question, f"q{field.id}"))
+        base.commit()
+    if scored:
+        _amc_scoring(data / "scoring.sqlite", sheets, len(layout.fields))
+    return data / "layout.sqlite"
+
+
+def _amc_box(
+    base: sqlite3.Connection, sheet: int, question: int, answer: int, x: float, y: float, side: float, *, flags: int = 0
+) -> None:
+    scale = 300 / 25.4
+    inside = [(x - side / 2) * scale, (x + side / 2) * scale, (y - side / 2) * scale, (y + side / 2) * scale]
+    base.execute("INSERT INTO layout_box VALUES (?, 1, 1, ?, ?, ?, ?, ?, ?, ?)", (sheet, question, answer, *inside, flags))
+
+
+def _amc_scoring(path: Path, sheets: Sequence[int], questions: int) -> None:
+    with closing(sqlite3.connect(path)) as base:
+        base.executescript("""
+            CREATE TABLE scoring_default (type INTEGER, strategy TEXT);
+            CREATE TABLE scoring_main (student INTEGER, strategy TEXT);
+            CREATE TABLE scoring_question (student INTEGER, question INTEGER, type INTEGER, indicative INTEGER DEFAULT 0, strategy TEXT);
+            CREATE TABLE scoring_answer (student INTEGER, question INTEGER, answer INTEGER, correct INTEGER, strategy TEXT);
+            INSERT INTO scoring_default VALUES (1, 'e=0,v=0,m=-1,b=2'), (2, '');
+        """)
+        strategies = {3: (2, "mz=3"), 4: (2, ""), 5: (1, "formula=N"), 6: (1, "b=1,v=0.5,e=-2")}
+        for sheet in sheets:
+            for question in range(1, questions + 1):
+                kind, strategy = strategies.get(question, (1, ""))
+                base.execute("INSERT INTO scoring_question VALUES (?, ?, ?, 0, ?)", (sheet, question, kind, strategy))
+                for answer in range(1, 5):
+                    right = answer == 2 or (kind == 2 and answer == 4)
+                    own = ",1.5" if (question, answer) == (7, 3) else ""
+                    base.execute("INSERT INTO scoring_answer VALUES (?, ?, ?, ?, ?)", (sheet, question, answer, right, own))
+        base.commit()
+
+
+def test_a_project_of_amc(tmp_path: Path) -> None:
+    known = form(questions=7)
+    made = import_layout(amc_project(tmp_path, known), output=tmp_path / "layout.toml", rubric=tmp_path / "rubric.toml")
+    found = layout_at(made.layout)
+    choices = [field for field in found.fields if field.kind is FieldKind.CHOICE]
+    for field, other in zip(choices, known.fields, strict=True):
+        assert field.id == f"q{other.id}"
+        for box, true in zip(field.boxes, other.boxes, strict=True):
+            seen = (box.x_mm, box.y_mm, box.width_mm, box.height_mm)
+            assert seen == pytest.approx((true.x_mm, true.y_mm, true.width_mm, true.height_mm), abs=0.002)
+    places = [field for field in found.fields if field.kind is FieldKind.DIGIT]
+    assert [place.boxes[0].y_mm for place in places] == [38, 46]  # student[2] is the left one
+    assert [box.value for box in places[0].boxes] == list("0123456789")
+    assert [(mark.x_mm, mark.y_mm) for mark in found.page(1).fiducials] == [
+        (mark.x_mm, mark.y_mm) for mark in known.page(1).fiducials
+    ]
+    assert found.page_code is not None
+    assert len(found.page_code.bits) == 4
+    questions = tomllib.loads((tmp_path / "rubric.toml").read_text(encoding="utf-8"))["questions"]
+    assert questions["q1.1"] == {"policy": "single", "points": 2, "key": "2", "wrong": -1, "blank": 0, "multiple": 0}
+    assert questions["q1.3"] == {"policy": "all-or-nothing", "points": 3, "key": ["2", "4"]}
+    assert questions["q1.4"] == {"policy": "per-box", "points": 4, "key": ["2", "4"]}
+    assert questions["q1.6"] == {"policy": "single", "points": 1, "key": "2", "wrong": -1, "blank": 0.5, "multiple": -2}
+    assert questions["q1.7"]["values"] == {"1": -1, "2": 2, "3": 1.5, "4": -1}
+    assert any("q1.5" in note and "formula" in note for note in made.to_check)
+    assert found.convention is Convention.ANY
+
+
+def test_scans_of_amc_are_read_with_what_was_imported(tmp_path: Path) -> None:
+    (tmp_path / "options.xml").write_text(
+        "<project><seuil_up>0.5</seuil_up><ignore_red>1</ignore_red></project>", encoding="utf-8"
+    )
+    made = import_layout(amc_project(tmp_path, form()), output=tmp_path / "layout.toml")
+    found = layout_at(made.layout)
+    assert (found.convention, found.dropout) == (Convention.CROSS, "red")
+    marked = {f"q1.{n}": frozenset("1234"[n % 4]) for n in range(1, 13)} | {
+        "student.1": frozenset("4"),
+        "student.2": frozenset("2"),
+    }
+    pages, _ = scan(found, marked, OFFICE, seed=5)
+    read = read_page(pages[0], FormReader(found), expected_page=1)
+    assert isinstance(read, PageRead)
+    booklets, _ = collate([ScannedPage(PageRef("one.png", 1, 0), read)], found)
+    (answers,) = decide(booklets, found, settings=DECIDE).values()
+    seen = {
+        one.field: frozenset(one.box for one in answer.verdicts if one.verdict is Verdict.MARKED)
+        for answer in answers
+        for one in answer.verdicts
+    }
+    assert seen == marked
+
+
+def test_sheets_that_differ_are_imported_one_by_one(tmp_path: Path) -> None:
+    file = amc_project(tmp_path, form(questions=2), sheets=(1, 2), shuffled=True, scored=False)
+    with pytest.raises(ImportFaultsError, match="--sheet"):
+        import_layout(file, output=tmp_path / "layout.toml")
+    with pytest.raises(ImportFaultsError, match="no sheet 7"):
+        import_layout(file, output=tmp_path / "layout.toml", sheet=7)
+    made = import_layout(file, output=tmp_path / "layout.toml", rubric=tmp_path / "rubric.toml", sheet=2)
+    first = layout_at(made.layout).fields[-1].boxes[0]
+    assert first.value == "1"
+    assert first.x_mm == pytest.approx(form(questions=2).fields[0].boxes[3].x_mm, abs=0.01)
+    assert made.rubric is None  # it has no scoring
+    assert any("scoring" in note for note in made.left_out)
+
+
+def test_a_data_base_of_something_else_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "layout.sqlite"
+    with closing(sqlite3.connect(path)) as base:
+        base.execute("CREATE TABLE other (x)")
+    with pytest.raises(ImportFaultsError, match="has no table layout_page"):
+        import_layout(path, output=tmp_path / "layout.toml", system="amc")
+    path.write_text("not a data base at all, but long enough to look like a file", encoding="utf-8")
+    with pytest.raises(ImportFaultsError, match="cannot be read"):
+        import_layout(path, output=tmp_path / "layout.toml", system="amc")
 
 
 # --------------------------------------------------------------------------- the writer

@@ -31,6 +31,7 @@ _ANSWER = 1
 _SIMPLE = 1
 _SAME_PX = 1.0  # pages that differ by less are the same print
 _CODE = re.compile(r"(.+?)[\[.](\d+)\]?")  # student[3]: third digit from the right
+_OPTION = re.compile(r"<(seuil_up|ignore_red)>([^<]*)</")
 _PAIR = re.compile(r"([a-z]+)=([^,]*)")
 _KNOWN = {"b", "m", "v", "e", "mz", "haut"}
 
@@ -112,15 +113,18 @@ def convert(file: Path, *, sheet: int | None = None, number: str | None = None) 
     name = short_name(_project(file))
     codes, to_check = _codes(file, chosen, names, number)
     scoring = _scoring(file, chosen.number)
+    options = _options(file)
     layout: Data = {
         "format": 1,
         "name": name,
         "title": f"{name}, from auto-multiple-choice",
-        "convention": "any",
+        "convention": "cross" if _fill_cancels(options) else "any",
         "pages": len(chosen.pages),
         "page_size": _size(chosen.pages[0]),
         "box": {"size": 4.0, "frame": FRAME_MM},
     }
+    if options.get("ignore_red", "0") not in ("", "0"):
+        layout["dropout"] = "red"
     others = {str(at): _size(page) for at, page in enumerate(chosen.pages, start=1) if _size(page) != layout["page_size"]}
     if others:
         layout["page_sizes"] = others
@@ -129,9 +133,10 @@ def convert(file: Path, *, sheet: int | None = None, number: str | None = None) 
         layout["page_code"] = bits
     layout["fiducials"] = [_fiducials(chosen, at) for at in range(1, len(chosen.pages) + 1)]
     layout["fields"], split = _fields(chosen, names, codes, scoring)
-    to_check.append(
-        'a box filled completely counts as marked; if it cancels a mark in your project, write convention = "cross"'
-    )
+    if "seuil_up" not in options:
+        to_check.append(
+            'a box filled completely counts as marked; if it cancels a mark in your project, write convention = "cross"'
+        )
     if split:
         to_check.append(f"{shown(split)} go on over the page: fields of their own, whose points are to be set in the rubric")
     left_out = ["thresholds of darkness: marks are recognised by their look"]
@@ -147,6 +152,24 @@ def convert(file: Path, *, sheet: int | None = None, number: str | None = None) 
 
 def _fault(file: Path, message: str, advice: str = "") -> ImportFaultsError:
     return ImportFaultsError([Issue(Severity.ERROR, str(file), message, advice)])
+
+
+def _options(file: Path) -> dict[str, str]:
+    """What the project's options, beside its folder `data`, say of reading marks; empty where there are none."""
+    path = file.resolve().parent.parent / "options.xml"
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return {}
+    return {match[1]: match[2].strip() for match in _OPTION.finditer(text)}
+
+
+def _fill_cancels(options: Mapping[str, str]) -> bool:
+    """Whether boxes above a darkness, less than black all over, do not count as marked."""
+    try:
+        return exact(options.get("seuil_up", "1")) < 1
+    except ValueError:
+        return False
 
 
 def _project(file: Path) -> str:
