@@ -8,6 +8,7 @@ What the commands do can be called from Python; each is imported when it is firs
 - `take_points`: points of open questions from a CSV file
 - `forget_run`: pictures and names removed from a run
 - `preview_layout`: pictures of a layout's boxes over its form or over a scan
+- `import_layout`: a layout and a rubric from another system's form
 - `draw_audit`, `read_audit`: boxes for a person to check, and how many of a run's can be wrong at most
 - `export_grades`: a run's results as CSV or Excel, or in the file that a learning system exported
 - `report_run`: a page on how questions and booklets did
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from scangrade.annotate import annotate_run
     from scangrade.audit import draw_audit, read_audit
+    from scangrade.authoring.importers.bring import import_layout
     from scangrade.authoring.preview import preview as preview_layout
     from scangrade.authoring.samples import make_demo
     from scangrade.check import check as check_definitions
@@ -44,6 +46,7 @@ __all__ = [
     "export_grades",
     "forget_run",
     "grade_scans",
+    "import_layout",
     "make_demo",
     "preview_layout",
     "read_audit",
@@ -61,6 +64,7 @@ _HOMES = {
     "export_grades": ("scangrade.deliver", "export_grades"),
     "forget_run": ("scangrade.forget", "forget"),
     "grade_scans": ("scangrade.grade", "grade"),
+    "import_layout": ("scangrade.authoring.importers.bring", "import_layout"),
     "make_demo": ("scangrade.authoring.samples", "make_demo"),
     "preview_layout": ("scangrade.authoring.preview", "preview"),
     "read_audit": ("scangrade.audit", "read_audit"),

@@ -439,7 +439,7 @@ def _rubric(
     for question, scored in scoring.questions.items():
         field = plain(names.get(question, f"question {question}"))
         if field in entries and not scored.indicative:
-            questions[field] = _scored(field, scored, len(entries[field]["boxes"]), to_check)
+            questions[field] = _scored(field, scored, [box["value"] for box in entries[field]["boxes"]], to_check)
     if scoring.main:
         to_check.append(f'the exam\'s own strategy "{scoring.main}" is left out')
     if not questions:
@@ -453,7 +453,7 @@ def _rubric(
     }
 
 
-def _scored(name: str, question: _Question, boxes: int, to_check: list[str]) -> Data:
+def _scored(name: str, question: _Question, boxes: Sequence[str], to_check: list[str]) -> Data:
     given: dict[str, Fraction] = {}
     strange = []
     for key, value in _PAIR.findall(question.strategy):
@@ -490,7 +490,7 @@ def _scored(name: str, question: _Question, boxes: int, to_check: list[str]) -> 
         )
     if question.simple:
         return {"policy": "all-or-nothing", "points": as_written(right), **key}
-    points = given.get("haut", right * boxes)
+    points = given.get("haut", right * len(boxes))
     if "haut" in given:
         to_check.append(
             f"{name}: haut={as_written(points)} lowers all points so that {as_written(points)} is the most; here each box earns a share"
@@ -499,13 +499,12 @@ def _scored(name: str, question: _Question, boxes: int, to_check: list[str]) -> 
 
 
 def _by_answer(
-    name: str, question: _Question, boxes: int, points: tuple[Fraction, Fraction, Fraction], to_check: list[str]
+    name: str, question: _Question, boxes: Sequence[str], points: tuple[Fraction, Fraction, Fraction], to_check: list[str]
 ) -> Data:
     """A question whose answers have points of their own."""
     right, wrong, blank = points
     values: dict[str, Fraction] = {}
-    answers = [str(number) for number in range(1, boxes + 1)]
-    for answer in answers:
+    for answer in boxes:
         text = question.own.get(answer, "")
         usual = right if answer in question.correct else wrong
         try:
