@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from scangrade.annotate import Annotated
     from scangrade.audit import Audited, Drawn
+    from scangrade.authoring.detect import Detected
     from scangrade.deliver import Exported
     from scangrade.grade import RunSummary
     from scangrade.regrade import Compared, Regraded
@@ -501,7 +502,7 @@ def annotate(
 
 @main.group()
 def layout() -> None:
-    """Make a layout from another system's form, see one, and what a layout file may hold."""
+    """Draft a layout, take one over from another system, see one, and what a layout file may hold."""
 
 
 @layout.command()
@@ -592,6 +593,29 @@ def _millimetres(text: str) -> tuple[float, float]:
 
 
 @layout.command()
+@click.argument("blank", type=_PATH)
+@click.option(
+    "--output", "-o", type=_PATH, required=True, metavar="LAYOUT.toml", help="Layout to write; pictures go beside it."
+)
+@click.option("--key", type=_PATH, metavar="KEY.pdf", help="The same form with the right boxes marked: drafts a rubric too.")
+@click.option("--rubric", type=_PATH, metavar="RUBRIC.toml", help="With a key [default: rubric.toml beside the layout].")
+@click.option("--force", is_flag=True, help="Write over files that are there.")
+@_verbose
+def detect(blank: Path, output: Path, key: Path | None, rubric: Path | None, force: bool) -> ExitCode:
+    """Draft a layout from the BLANK form (PDF or image): boxes, questions, digit grids, credits, registration marks, page code.
+
+    Writes a picture of each page with its boxes, and says what it was not sure of.
+    """
+    from scangrade.authoring.detect import detect as detect_layout  # noqa: PLC0415
+
+    made = detect_layout(blank, output=output, key=key, rubric=rubric, force=force)
+    for path in (made.path, *([made.rubric] if made.rubric else []), *made.pictures):
+        click.echo(path)
+    _say(_drafted(made))
+    return ExitCode.DECIDED
+
+
+@layout.command()
 @click.option("--rubric", is_flag=True, help="The schema of rubric files instead.")
 @_verbose
 def schema(rubric: bool) -> ExitCode:
@@ -633,6 +657,33 @@ def _tally(issues: tuple[Issue, ...], so: str) -> str:
     if not issues:
         return "No faults."
     return f"{_count(errors, 'error')}, {_count(warnings, 'warning')}." + (f" {so}" if errors else "")
+
+
+def _drafted(made: Detected) -> str:
+    """What was found, and what to look at."""
+    form = made.layout
+    marks = sum(len(page.fiducials) for page in form.pages)
+    kinds = [
+        f"{len(names)} {name}"
+        for name, names in (
+            ("questions with boxes", {one.id for one in form.fields if one.kind == "choice"}),
+            ("numbers", {one.group for one in form.fields if one.group}),
+            ("credits", {one.question for one in form.fields if one.kind == "credit"}),
+            ("frames to write in", {one.id for one in form.fields if one.region is not None}),
+        )
+        if names
+    ]
+    lines = [
+        *(f"note: {note}" for note in made.notes),
+        "",
+        f"Pages     {len(form.pages)}, with {_count(marks, 'registration mark')}"
+        + (f" and a code {form.page_code.content}" if form.page_code else ""),
+        f"Boxes     {sum(len(one.boxes) for one in form.fields)}: {', '.join(kinds)}",
+        "",
+        f"Next: look at the pictures, correct {made.path}, then"
+        f" {shlex.join(['scangrade', 'layout', 'preview', str(made.path), 'SCAN', '--output', 'boxes.png'])}",
+    ]
+    return "\n".join(lines)
 
 
 def _exported(made: Exported, run: Path) -> str:

@@ -964,3 +964,63 @@ class ExportSettings:
 
 
 EXPORT = ExportSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class DetectSettings:
+    """What counts as a box, a frame or a registration mark on a blank form, and what belongs together."""
+
+    dpi: float = 300.0
+    """Resolution at which a page is looked at: the line of a ballot box of 10 pt is 2 pixels wide there, and places are good to 0.1 mm."""
+
+    least_box_mm: float = 2.0
+    greatest_box_mm: float = 9.0
+    """Inside of a box: smaller ones cannot be marked by hand; larger ones are frames."""
+
+    least_frame_mm: tuple[float, float] = (12.0, 5.5)
+    """Width and height from which on a rectangle is taken as a place to write: a line of handwriting."""
+
+    most_frame_words: int = 15
+    """Printed words in a rectangle from which on it is no place to write; a caption and instructions have fewer."""
+
+    least_square_fill: float = 0.93
+    """Share of its bounding rectangle that a seen hole fills to be a square: a circle has 0.79, rounded corners of a fifth 0.97."""
+
+    alike_mm: float = 0.2
+    """Difference in size up to which two boxes are of one kind: three pixels at 300 dpi, on both sides together."""
+
+    least_alike: int = 3
+    """Seen outlines of one size and shape from which on they are taken for boxes: a heading has one or two letters O."""
+
+    least_mark_mm: float = 2.5
+    greatest_mark_mm: float = 12.0
+    least_ring_line_mm: float = 0.5
+    """Size of registration marks; a thinner ring is a box to mark."""
+
+    mark_zone_mm: float = 35.0
+    least_marks: int = 3
+    greatest_marks: int = 12
+    """How far from a page's edge registration marks stand, and how many of one kind there are: more are a pattern."""
+
+    line_mm: float = 0.4
+    """Distance up to which boxes stand in one row or column."""
+
+    regular_mm: float = 0.05
+    regular_seen_mm: float = 0.12
+    """Deviation up to which boxes are written as a regular grid, of vectors and of a picture; what a reading allows is many times that."""
+
+    row_step_mm: float = 20.0
+    """Greatest distance of two alternatives beside each other; a word fits between."""
+
+    label_mm: float = 7.0
+    """Distance from a box' edge within which its letter or number stands."""
+
+    question_mm: float = 70.0
+    """Distance within which the label of a question is looked for: its text may stand between."""
+
+    key_ink: float = 0.10
+    """Share of a box' inside that is darker in the key than in the blank form where it is marked there: a thin cross in a box of 4 mm
+    covers 0.15, and the same page drawn twice differs by less than 0.01."""
+
+
+DETECT = DetectSettings()

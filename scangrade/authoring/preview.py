@@ -99,7 +99,7 @@ def preview(layout: Path, scan: Path | None = None, *, output: Path, page: int |
     pictures = []
     for number, picture in drawn:
         path = output if single else output.with_name(f"{output.stem}-{number}{output.suffix}")
-        write_whole(path, _as_png(picture))
+        write_whole(path, as_png(picture))
         pictures.append(path)
     return Preview(tuple(pictures), tuple(notes))
 
@@ -286,6 +286,7 @@ def _pages(number: int) -> str:
     return "1 page" if number == 1 else f"{number} pages"
 
 
-def _as_png(picture: Picture) -> bytes:
+def as_png(picture: Picture) -> bytes:
+    """A picture as the bytes of a PNG file."""
     _, encoded = cv2.imencode(".png", picture)
     return encoded.tobytes()

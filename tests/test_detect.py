@@ -1,0 +1,282 @@
+"""Layouts drafted from blank forms: what was drawn from a layout comes back as that layout."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pikepdf
+import pytest
+from click.testing import CliRunner, Result
+from pdf2image import convert_from_bytes
+from reportlab.lib.units import mm
+from reportlab.pdfgen.canvas import Canvas
+
+from scangrade.authoring.detect import detect
+from scangrade.authoring.form import draw_blank, draw_booklet
+from scangrade.authoring.person import FILLERS
+from scangrade.authoring.scanner import GOOD
+from scangrade.authoring.simulate import simulate_booklet
+from scangrade.check import check
+from scangrade.cli import main
+from scangrade.definitions.layout import load_layout
+from scangrade.errors import UsageError
+from scangrade.grade import grade
+from scangrade.model import Box, Field, FieldKind, Layout, Region, Shape
+from tests.forms import form
+
+LAYOUTS = sorted((Path(__file__).parent.parent / "layouts").glob("*.toml"))
+NEAR_MM = 0.1  # what vectors and the grid's rounding can be off together; a reading allows 2 mm
+SEEN_MM = 0.15  # of a picture at 300 dpi: two pixels
+
+
+def loaded(path: Path) -> Layout:
+    layout, issues = load_layout(path)
+    assert layout is not None, issues
+    return layout
+
+
+def drafted(folder: Path, blank: bytes, name: str = "blank.pdf") -> tuple[Layout, tuple[str, ...]]:
+    (folder / name).write_bytes(blank)
+    made = detect(folder / name, output=folder / "layout.toml")
+    return loaded(made.path), made.notes
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["layout", "detect", *(str(one) for one in arguments)])
+
+
+def near(one: Box, other: Box, tolerance: float) -> bool:
+    places = ((one.x_mm, other.x_mm), (one.y_mm, other.y_mm), (one.width_mm, other.width_mm), (one.height_mm, other.height_mm))
+    return all(abs(a - b) <= tolerance for a, b in places) and one.shape is other.shape
+
+
+def key(one: Field) -> tuple[object, ...]:
+    """What a field is, its boxes to the half millimetre; ids of grids are made up."""
+    boxes = tuple((box.value, round(box.x_mm * 2), round(box.y_mm * 2), box.printed) for box in one.boxes)
+    return one.kind, one.page, one.question, one.place, one.correction, one.role, boxes
+
+
+def assert_same_boxes(found: Layout, true: Layout, tolerance: float) -> None:
+    for page in true.pages:
+        wanted, have = true.boxes(page.number), found.boxes(page.number)
+        assert len(have) == len(wanted)
+        assert all(any(near(one, other, tolerance) for other in have) for one in wanted)
+
+
+# --------------------------------------------------------------------------- forms whose truth is known
+
+
+@pytest.mark.parametrize("path", LAYOUTS, ids=lambda path: path.stem)
+def test_a_drawn_layout_comes_back(path: Path, tmp_path: Path) -> None:
+    true = loaded(path)
+    found, _ = drafted(tmp_path, draw_booklet(true, copy="0042"))
+    assert_same_boxes(found, true, NEAR_MM)
+    assert {key(one) for one in found.fields if one.boxes} == {key(one) for one in true.fields if one.boxes}
+    assert found.pages == true.pages  # sizes, and all registration marks
+    assert (found.page_code is None) == (true.page_code is None)
+    if found.page_code and true.page_code:
+        assert (found.page_code.content, found.page_code.exam) == (true.page_code.content, true.page_code.exam)
+    regions = {(one.page, one.role, one.kind, rounded(one.region)) for one in true.fields if one.region}
+    assert {(one.page, one.role, one.kind, rounded(one.region)) for one in found.fields if one.region} == regions
+    answers = {one.question for one in true.fields if one.role == "answer"}
+    assert {one.question for one in found.fields if one.role == "answer"} == answers
+
+
+def rounded(region: Region | None) -> tuple[int, ...]:
+    assert region is not None
+    return tuple(round(one * 5) for one in (region.x_mm, region.y_mm, region.width_mm, region.height_mm))
+
+
+def test_without_page_codes_the_form_itself_is_the_reference(tmp_path: Path) -> None:
+    true = loaded(LAYOUTS[0])
+    found, notes = drafted(tmp_path, draw_blank(true))
+    assert found.page_code is None
+    assert found.reference == tmp_path / "blank.pdf"
+    assert any("reference" in note for note in notes)
+
+
+@pytest.mark.parametrize("shape", list(Shape))
+def test_a_scanned_blank(shape: Shape, tmp_path: Path) -> None:
+    true = form(pages=1, questions=8)
+    true = replace(
+        true,
+        fields=tuple(replace(one, boxes=tuple(replace(box, shape=shape) for box in one.boxes)) for one in true.fields),
+    )
+    image = convert_from_bytes(draw_booklet(true), dpi=300, grayscale=True)[0]
+    out = io.BytesIO()
+    image.save(out, "PDF", resolution=300)
+    found, notes = drafted(tmp_path, out.getvalue())
+    assert_same_boxes(found, true, SEEN_MM)
+    assert [len(one.boxes) for one in found.fields] == [4] * 8
+    for one, other in zip(found.pages[0].fiducials, true.pages[0].fiducials, strict=True):
+        assert any(
+            abs(mark.x_mm - one.x_mm) < SEEN_MM and abs(mark.y_mm - one.y_mm) < SEEN_MM for mark in true.pages[0].fiducials
+        )
+        assert one.kind is other.kind
+    assert any("picture" in note for note in notes)
+
+
+# --------------------------------------------------------------------------- forms of others
+
+
+def ballots(canvas: Canvas, marked: str = "") -> None:
+    """Questions as LaTeX and Word set them: letters of a font as boxes, alternatives below each other."""
+    for question in range(3):
+        y = 250 - 60 * question
+        canvas.setFont("Helvetica", 11)
+        canvas.drawString(20 * mm, y * mm, f"{question + 1}. Which of these holds? (2 points)")
+        for place, letter in enumerate("ABCD"):
+            low = y - 10 - (9 + question) * place
+            canvas.setFont("ZapfDingbats", 14)
+            canvas.drawString(25 * mm, low * mm, "\u2751")
+            canvas.setFont("Helvetica", 11)
+            canvas.drawString(33 * mm, low * mm, f"{letter}) Something or other")
+            if letter in marked:
+                canvas.setLineWidth(0.5 * mm)
+                canvas.line(25 * mm, low * mm, 30 * mm, (low + 4) * mm)
+                canvas.line(25 * mm, (low + 4) * mm, 30 * mm, low * mm)
+
+
+def bubbles(canvas: Canvas, marked: str = "") -> None:
+    """A sheet of circles with their letters inside, twenty questions in two columns."""
+    for place in range(20):
+        x, y = (30 if place < 10 else 120), 240 - 12 * (place % 10)
+        canvas.setFont("Helvetica", 10)
+        canvas.drawRightString((x - 5) * mm, (y - 1.2) * mm, f"{place + 1}.")
+        for index, letter in enumerate("ABCDE"):
+            canvas.setLineWidth(0.25 * mm)
+            canvas.circle((x + 8 * index) * mm, y * mm, 2.5 * mm)
+            canvas.setFont("Helvetica", 8)
+            canvas.drawCentredString((x + 8 * index) * mm, (y - 1) * mm, letter)
+            if letter in marked:
+                canvas.circle((x + 8 * index) * mm, y * mm, 2.2 * mm, stroke=0, fill=1)
+
+
+def pdf(draw: Callable[[Canvas], None]) -> bytes:
+    out = io.BytesIO()
+    canvas = Canvas(out, pagesize=(210 * mm, 297 * mm), invariant=1)
+    draw(canvas)
+    canvas.showPage()
+    canvas.save()
+    return out.getvalue()
+
+
+def test_boxes_that_are_letters_of_a_font(tmp_path: Path) -> None:
+    found, _ = drafted(tmp_path, pdf(ballots))
+    assert [(one.id, "".join(box.value for box in one.boxes)) for one in found.fields] == [(n, "ABCD") for n in "123"]
+    assert found.reference is not None  # there are no registration marks
+
+
+def test_a_sheet_of_circles(tmp_path: Path) -> None:
+    found, _ = drafted(tmp_path, pdf(bubbles))
+    assert {one.id: "".join(box.value for box in one.boxes) for one in found.fields} == {str(n): "ABCDE" for n in range(1, 21)}
+    assert not any(one.many for one in found.fields)
+    boxes = [box for one in found.fields for box in one.boxes]
+    assert all(box.shape is Shape.CIRCLE and abs(box.width_mm - 4.75) < NEAR_MM for box in boxes)
+    first = found.field("1").boxes[0]
+    assert (first.x_mm, first.y_mm) == (pytest.approx(30, abs=NEAR_MM), pytest.approx(57, abs=NEAR_MM))
+
+
+# --------------------------------------------------------------------------- key and rubric
+
+
+@pytest.mark.parametrize("draw", [ballots, bubbles])
+def test_a_key_makes_a_rubric(draw: Callable[..., None], tmp_path: Path) -> None:
+    (tmp_path / "blank.pdf").write_bytes(pdf(draw))
+    (tmp_path / "key.pdf").write_bytes(pdf(lambda canvas: draw(canvas, "BD")))
+    done = run(tmp_path / "blank.pdf", "-o", tmp_path / "layout.toml", "--key", tmp_path / "key.pdf")
+    assert done.exit_code == 0, done.output
+    rubric = (tmp_path / "rubric.toml").read_text(encoding="utf-8")
+    count = 3 if draw is ballots else 20
+    assert rubric.count('key = ["B", "D"]') == count
+    assert rubric.count("points = 2\n") == (3 if draw is ballots else 0)
+    assert not [issue for issue in check(tmp_path / "layout.toml", tmp_path / "rubric.toml") if issue.severity == "error"]
+
+
+def test_a_key_of_another_form_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "blank.pdf").write_bytes(pdf(ballots))
+    (tmp_path / "key.pdf").write_bytes(draw_blank(form(pages=2, questions=3)))
+    done = run(tmp_path / "blank.pdf", "-o", tmp_path / "layout.toml", "--key", tmp_path / "key.pdf")
+    assert (done.exit_code, "2 pages" in done.stderr) == (2, True), done.output
+    assert not (tmp_path / "layout.toml").exists()
+
+
+def test_a_key_whose_boxes_moved_gives_no_key(tmp_path: Path) -> None:
+    (tmp_path / "blank.pdf").write_bytes(pdf(bubbles))
+    (tmp_path / "key.pdf").write_bytes(pdf(lambda canvas: (canvas.translate(0, -6 * mm), bubbles(canvas, "A"))[1]))
+    done = run(tmp_path / "blank.pdf", "-o", tmp_path / "layout.toml", "--key", tmp_path / "key.pdf")
+    assert done.exit_code == 0
+    assert "not at its place in the key" in done.stderr
+    assert 'key = "' not in (tmp_path / "rubric.toml").read_text(encoding="utf-8")
+
+
+# --------------------------------------------------------------------------- from paper to the same marks
+
+
+def test_booklets_are_read_alike_with_the_detected_layout(tmp_path: Path) -> None:
+    true = form(pages=1, questions=6)
+    (tmp_path / "blank.pdf").write_bytes(draw_booklet(true))
+    (tmp_path / "key.pdf").write_bytes(draw_booklet(true))
+    done = run(tmp_path / "blank.pdf", "-o", tmp_path / "layout.toml", "--key", tmp_path / "key.pdf")
+    assert done.exit_code == 0, done.output
+    rng = np.random.default_rng(7)
+    scans = tmp_path / "scans"
+    scans.mkdir()
+    truth: set[tuple[str, str, str]] = set()
+    for copy in range(3):
+        answers = {one.id: frozenset(rng.choice(list("ABCD"), 1)) for one in true.fields}
+        images, _ = simulate_booklet(true, answers, FILLERS[0], GOOD, rng)
+        for number, image in enumerate(images):
+            (scans / f"{copy}-{number}.jpg").write_bytes(image.data)
+        truth |= {(f"{copy}-0.jpg", name, value) for name, values in answers.items() for value in values}
+    grade([scans], layout=tmp_path / "layout.toml", rubric=tmp_path / "rubric.toml", out=tmp_path / "run", workers=1)
+    with (tmp_path / "run" / "marks.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 3 * len(true.boxes(1))
+    marked = {(Path(row["scan"]).name, row["field"], row["box"]) for row in rows if row["verdict"] == "marked"}
+    assert marked == truth
+
+
+# --------------------------------------------------------------------------- what cannot be
+
+
+def test_a_form_without_boxes(tmp_path: Path) -> None:
+    (tmp_path / "blank.pdf").write_bytes(pdf(lambda canvas: canvas.drawString(100, 700, "OOO Only words 000")))
+    with pytest.raises(UsageError, match="no boxes"):
+        detect(tmp_path / "blank.pdf", output=tmp_path / "layout.toml")
+    assert list(tmp_path.iterdir()) == [tmp_path / "blank.pdf"]
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    good = pdf(bubbles)
+    with pikepdf.open(io.BytesIO(good)) as opened:
+        opened.save(tmp_path / "locked.pdf", encryption=pikepdf.Encryption(owner="o", user="u"))
+    (tmp_path / "broken.pdf").write_bytes(good[:300])
+    (tmp_path / "words.pdf").write_text("no form at all")
+    said = {"locked.pdf": "password", "broken.pdf": "damaged", "words.pdf": "not a PDF", "none.pdf": "no such file"}
+    for name, words in said.items():
+        done = run(tmp_path / name, "-o", tmp_path / "layout.toml")
+        assert (done.exit_code, words in done.stderr) == (2, True), done.output
+        assert "Traceback" not in done.output
+
+
+def test_nothing_is_written_over_without_force(tmp_path: Path) -> None:
+    (tmp_path / "blank.pdf").write_bytes(pdf(bubbles))
+    (tmp_path / "layout.png").write_bytes(b"mine")
+    done = run(tmp_path / "blank.pdf", "-o", tmp_path / "layout.toml")
+    assert (done.exit_code, "--force" in done.stderr) == (4, True)
+    assert (tmp_path / "layout.png").read_bytes() == b"mine"
+    assert not (tmp_path / "layout.toml").exists()
+    assert run(tmp_path / "blank.pdf", "-o", tmp_path / "layout.toml", "--force").exit_code == 0
+    assert (tmp_path / "layout.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_fields_of_a_drafted_layout_are_of_the_right_kind(tmp_path: Path) -> None:
+    true = next(one for one in map(loaded, LAYOUTS) if one.name.startswith("ist"))
+    found, _ = drafted(tmp_path, draw_booklet(true))
+    assert [one.id for one in found.fields if one.kind is FieldKind.VERSION] == ["version"]
