@@ -1009,8 +1009,12 @@ class DetectSettings:
     regular_seen_mm: float = 0.12
     """Deviation up to which boxes are written as a regular grid, of vectors and of a picture; what a reading allows is many times that."""
 
-    row_step_mm: float = 20.0
-    """Greatest distance of two alternatives beside each other; a word fits between."""
+    row_step_mm: float = 30.0
+    column_step_mm: float = 40.0
+    """Greatest distance of two alternatives beside, and below each other: a word fits between, and a paragraph."""
+
+    picture_gap: float = 2.2
+    """In a picture without text, how many times the usual distance divides two questions."""
 
     label_mm: float = 7.0
     """Distance from a box' edge within which its letter or number stands."""
@@ -1019,8 +1023,9 @@ class DetectSettings:
     """Distance within which the label of a question is looked for: its text may stand between."""
 
     key_ink: float = 0.10
+    key_doubt: float = 0.02
     """Share of a box' inside that is darker in the key than in the blank form where it is marked there: a thin cross in a box of 4 mm
-    covers 0.15, and the same page drawn twice differs by less than 0.01."""
+    covers 0.15, and the same page drawn twice differs by less than 0.01. What lies between the two is left to a person."""
 
 
 DETECT = DetectSettings()

@@ -93,6 +93,7 @@ class Artwork:
     words: tuple[Word, ...]
     characters: tuple[Word, ...]
     codes: tuple[Code, ...]
+    left_out: tuple[Outline, ...]  #: squares of a box' size that were only seen, and are too few of a size
     picture: Gray  #: 0 black to 255 white
     px_per_mm: float
 
@@ -135,6 +136,11 @@ def read_artwork(path: Path, *, settings: DetectSettings = DETECT) -> tuple[tupl
             "the form is a picture without text: places are good to about 0.1 mm, and labels cannot be read, so questions,"
             " numbers and credits are told apart by where their boxes stand only. Give the PDF that was printed, if you can."
         )
+    notes += [
+        f"page {page.number}: the square at ({one.x:.0f}, {one.y:.0f}), {one.width:.1f} mm, is alone of its size: not taken for a box."
+        for page in pages
+        for one in page.left_out
+    ]
     return tuple(pages), tuple(notes)
 
 
@@ -170,7 +176,8 @@ def _page(number: int, picture: Gray, px_per_mm: float, vectors: _Vectors | None
         if not any(abs(one.x - other.x) < 0.5 and abs(one.y - other.y) < 0.5 for other in closed)
         and not any(one.width <= settings.greatest_box_mm and _inside(one.x, one.y, letter) for letter in letters)
     ]
-    closed += _repeated(extra, settings)
+    repeated = _repeated(extra, settings)
+    closed += repeated
     kept = [
         one
         for one in _distinct(closed)
@@ -196,6 +203,16 @@ def _page(number: int, picture: Gray, px_per_mm: float, vectors: _Vectors | None
         vectors.words if vectors else (),
         vectors.characters if vectors else (),
         codes,
+        tuple(
+            one
+            for one in extra
+            if vectors
+            and one not in repeated
+            and one.shape is Shape.SQUARE
+            and abs(one.width - one.height) < 1
+            and one.width <= settings.greatest_box_mm
+            and not any(code.left < one.x < code.right and code.top < one.y < code.bottom for code in codes)
+        ),
         picture,
         px_per_mm,
     )

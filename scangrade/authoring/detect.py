@@ -346,7 +346,14 @@ def _answers(
                 f"question {one.question}: box {', '.join(lost)} is not at its place in the key: give its key by hand."
             )
             continue
-        right = [box.value for box in one.boxes if _ink(after, box) - _ink(before, box) > settings.key_ink]
+        darker = {box.value: _ink(after, box) - _ink(before, box) for box in one.boxes}
+        doubtful = [value for value, ink in darker.items() if settings.key_doubt < abs(ink) <= settings.key_ink]
+        if doubtful:
+            notes.append(
+                f"question {one.question}: box {', '.join(doubtful)} is not the same in the key, but hardly marked: give its key by hand."
+            )
+            continue
+        right = [value for value, ink in darker.items() if ink > settings.key_ink]
         answers[one.question] = right
         if not right:
             notes.append(f"question {one.question}: nothing is marked in the key; booklets wait until it is given.")

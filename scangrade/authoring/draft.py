@@ -468,7 +468,7 @@ def rubric_toml(
         if one.kind is FieldKind.CHOICE:
             right = list(key.get(name, ()))
             if not right:
-                parts.append("# key = ...    # nothing is marked in the key: booklets wait until it is given")
+                parts.append("# key = ...    # none could be told for certain: booklets wait until it is given")
             elif one.many:
                 parts.append(f"key = {json.dumps(right, ensure_ascii=False)}")
             else:

@@ -456,7 +456,9 @@ def _parts(column: Sequence[Outline], page: _Page) -> Iterator[list[Outline]]:
             and word.left < box.x + 8
             for word in starts
         )
-        far = gaps[index - 1] > 2.2 * usual or gaps[index - 1] > 40
+        far = gaps[index - 1] > page.settings.column_step_mm or (
+            not page.art.characters and gaps[index - 1] > page.settings.picture_gap * usual
+        )
         if again or (not goes_on and (named or far)):
             yield part
             part, seen = [], set()
@@ -532,7 +534,8 @@ def _distance(group: _Group, word: Word, page: _Page) -> float:
     box = group.first
     left = box.x - box.width / 2
     if abs(word.y - box.y) < box.height * 0.75 and word.right <= left + 0.5:
-        return left - word.right if left - word.right < page.settings.question_mm / 2 else math.inf
+        gap = left - word.right  # however far: nothing else stands in its line that has a label of its own
+        return min(gap, 5 + gap / 10)
     up = box.y - box.height / 2 - word.bottom
     if up < -0.5 or up > page.settings.question_mm or not left - 30 < word.left < left + 12:
         return math.inf
@@ -633,7 +636,9 @@ def _regions(page: _Page, groups: Sequence[_Group]) -> Iterator[Field]:
     """Frames to write in: a name, a number, a sticker, an answer with the label of a question."""
     art = page.art
     held = {one.name for one in groups}
-    labels = [(word, name) for word, name in _labels(page) if not any(word is group.label for group in groups)]
+    # a grader's credits and the frame beside or below them are of one question
+    named = [group.label for group in groups if group.kind is not FieldKind.CREDIT]
+    labels = [(word, name) for word, name in _labels(page) if not any(word is label for label in named)]
     uses: Counter[str] = Counter()
     for one in sorted(art.frames, key=lambda one: (one.y, one.x)):
         left, top = one.x - (one.width + one.frame) / 2, one.y - (one.height + one.frame) / 2
