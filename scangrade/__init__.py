@@ -7,6 +7,7 @@ What the commands do can be called from Python; each is imported when it is firs
 - `regrade_run`, `compare_rubrics`: a run scored again with another rubric, or with two side by side
 - `take_points`: points of open questions from a CSV file
 - `forget_run`: pictures and names removed from a run
+- `detect_layout`: a layout drafted from the blank form, and a rubric from its key
 - `preview_layout`: pictures of a layout's boxes over its form or over a scan
 - `import_layout`: a layout and a rubric from another system's form
 - `draw_audit`, `read_audit`: boxes for a person to check, and how many of a run's can be wrong at most
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from scangrade.annotate import annotate_run
     from scangrade.audit import draw_audit, read_audit
+    from scangrade.authoring.detect import detect as detect_layout
     from scangrade.authoring.importers.bring import import_layout
     from scangrade.authoring.preview import preview as preview_layout
     from scangrade.authoring.samples import make_demo
@@ -42,6 +44,7 @@ __all__ = [
     "annotate_run",
     "check_definitions",
     "compare_rubrics",
+    "detect_layout",
     "draw_audit",
     "export_grades",
     "forget_run",
@@ -60,6 +63,7 @@ _HOMES = {
     "annotate_run": ("scangrade.annotate", "annotate_run"),
     "check_definitions": ("scangrade.check", "check"),
     "compare_rubrics": ("scangrade.regrade", "compare_rubrics"),
+    "detect_layout": ("scangrade.authoring.detect", "detect"),
     "draw_audit": ("scangrade.audit", "draw_audit"),
     "export_grades": ("scangrade.deliver", "export_grades"),
     "forget_run": ("scangrade.forget", "forget"),
