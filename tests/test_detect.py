@@ -120,6 +120,7 @@ def test_a_scanned_blank(shape: Shape, tmp_path: Path) -> None:
         )
         assert one.kind is other.kind
     assert any("picture" in note for note in notes)
+    assert any("8 questions have no label" in note and "p1.1 to p1.8" in note for note in notes)
 
 
 # --------------------------------------------------------------------------- forms of others

@@ -191,12 +191,13 @@ def _named(pages: Sequence[Artwork], found: Sequence[Found]) -> tuple[list[Field
             told.setdefault(note, []).append(page.number)
         names: dict[str, str] = {}  # of this page, as detected, to unique
         unnamed = 0
+        made_up: list[tuple[Field, str]] = []
         for one in here.fields:
             whole = one.group or (one.question if one.kind is FieldKind.CREDIT else one.id)
             if not whole:
                 unnamed += 1
                 name = _free(f"p{page.number}.{unnamed}", used)
-                notes.append(f"page {page.number}: {_where(one)} have no label: called {name}.")
+                made_up.append((one, name))
             elif whole in names and (one.group or one.correction > 1):
                 name = names[whole]
             else:
@@ -206,6 +207,14 @@ def _named(pages: Sequence[Artwork], found: Sequence[Found]) -> tuple[list[Field
                 names[whole] = name
             used.add(name)
             fields.append(_renamed(one, whole, name))
+        if len(made_up) == 1:
+            notes.append(f"page {page.number}: {_where(made_up[0][0])} have no label: called {made_up[0][1]}.")
+        elif made_up:
+            first, last = made_up[0], made_up[-1]
+            notes.append(
+                f"page {page.number}: {len(made_up)} questions have no label, from {_where(first[0])} on:"
+                f" called {first[1]} to {last[1]}."
+            )
     return fields, [*(f"{_page_list(numbers)}: {note}" for note, numbers in told.items()), *notes]
 
 
