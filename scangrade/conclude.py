@@ -7,7 +7,7 @@ that can be kept. Decisions are laid over it, and only booklets that a decision 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from scangrade import settings
@@ -45,6 +45,7 @@ from scangrade.model import (
     Ruling,
     ScannedPage,
     Scorecard,
+    StickerRead,
     Topic,
     page_key,
 )
@@ -101,7 +102,7 @@ def read_by_machine(pages: Sequence[ScannedPage], definitions: Definitions) -> M
     layout = definitions.layout
     booklets, flags = collate(pages, layout)
     answers = decide(booklets, layout, settings=settings.DECIDE)
-    identities, identity_flags = identify(answers, layout, definitions.roster)
+    identities, identity_flags = identify(answers, layout, definitions.roster, stickers=stickers_of(booklets))
     known = {one.id for one in booklets}
     own: dict[str, list[Flag]] = defaultdict(list)
     general = []
@@ -221,8 +222,9 @@ def lay_decisions(
         answers = tuple((fresh | kept)[one.id] for one in layout.fields if one.id in fresh or one.id in kept)
     answers = with_marks(booklet, answers, layout, decisions)
     identity, identity_flags = read.identity, read.identity_flags
-    if _digits(answers, definitions) != _digits(read.answers, definitions):
-        (identity,), identity_flags = identify({booklet.id: answers}, layout, definitions.roster)
+    stickers = stickers_of([booklet])
+    if stickers != stickers_of([read.booklet]) or _digits(answers, definitions) != _digits(read.answers, definitions):
+        (identity,), identity_flags = identify({booklet.id: answers}, layout, definitions.roster, stickers=stickers)
     identity, own_flags = with_student(identity, identity_flags, booklet, definitions.roster, decisions)
     questions = {one.id: one for one in definitions.rubric.questions}
     given = {
@@ -230,6 +232,16 @@ def lay_decisions(
         for question, ruling in points_rulings(booklet, questions, decisions).items()
     }
     return Laid(booklet, answers, identity, (*page_flags(placed, read.flags, layout, decisions), *own_flags), given)
+
+
+def stickers_of(booklets: Iterable[Booklet]) -> dict[str, StickerRead]:
+    """What was read on the labels of booklets, by booklet; without those of which no page with a label came in."""
+    return {
+        one.id: page.result.sticker
+        for one in booklets
+        for page in one.pages.values()
+        if isinstance(page.result, PageRead) and page.result.sticker is not None
+    }
 
 
 def _digits(answers: Sequence[Answer], definitions: Definitions) -> list[Answer]:

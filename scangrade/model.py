@@ -457,6 +457,22 @@ class Readings:
 
 
 @dataclass(frozen=True, slots=True)
+class StickerCode:
+    """A code on a pasted label."""
+
+    text: str
+    format: str  #: "DataMatrix", "QRCode" or "Code128"
+
+
+@dataclass(frozen=True, slots=True)
+class StickerRead:
+    """What was read on a pasted label, or beside it; nothing where nothing could be read. Whose number it is, is not said here."""
+
+    codes: tuple[StickerCode, ...] = ()
+    printed: tuple[str, ...] = ()  #: numbers printed on it, digits only
+
+
+@dataclass(frozen=True, slots=True)
 class PageRead:
     """A page whose boxes were measured."""
 
@@ -469,6 +485,7 @@ class PageRead:
     dpi: float  #: resolution of the stored image as found by registration
     transform: Transform
     readings: Readings
+    sticker: StickerRead | None = None  #: None where the page has no place for one, or none was looked for
 
 
 @dataclass(frozen=True, slots=True)

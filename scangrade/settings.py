@@ -717,6 +717,44 @@ PAGE_CODE_READING = PageCodeReading()
 
 
 @dataclass(frozen=True, slots=True)
+class StickerReading:
+    """How a pasted label is read."""
+
+    margin_mm: float = 15.0
+    """Around the place that the form has for it: labels are pasted askew, and beside their place."""
+
+    dense_mm: float = 6.0
+    least_dense: float = 0.3
+    """Side of a window, and the share of it that is dark, from which something is taken for a code that is hard to read: half of a
+    code is black in any such window, a fifth of large print."""
+
+    pixels_per_mm: float = 12.0
+    """At which print is read, and codes are tried again (305 dpi): Tesseract is made for print of 20 to 40 pixels a line."""
+
+    smoothing_px: float = 1.2
+    """Blur before the last try, in pixels of the above, against the salt and pepper of one-bit scans."""
+
+    beside_mm: float = 50.0
+    above_mm: float = 22.0
+    """How far from the middle of its code a label's print is looked for, along and across: labels of 100 x 44 mm."""
+
+    largest_print_mm: float = 7.0
+    """Of a digit: what is larger is a bar of a code, a line, or the label's edge."""
+
+    timeout_s: float = 10.0
+    """For one call of Tesseract, which takes 0.2 s."""
+
+    least_confidence: float = 50.0
+    """Of 100, as Tesseract gives it for a word: what it makes of pictures and lines has less, printed numbers have 80 and more."""
+
+    least_digits: int = 5
+    """Of a number printed on a label, or within a longer text of a code: fewer are dates, rooms and seats."""
+
+
+STICKER = StickerReading()
+
+
+@dataclass(frozen=True, slots=True)
 class IdentifyLimits:
     """Which students are offered for a number that is not certain."""
 

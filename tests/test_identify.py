@@ -189,7 +189,7 @@ def test_narrower_grid_counts_where_the_wider_page_is_missing() -> None:
 @pytest.mark.parametrize(
     ("fields", "page", "said"),
     [
-        ((region("sticker", FieldKind.STICKER, page=2),), 2, "sticker on page 2"),
+        ((region("sticker", FieldKind.STICKER, page=2),), 2, "sticker on page 2 was not read"),
         ((region("name", FieldKind.TEXT, page=1, role="name"),), 1, "handwriting on page 1"),
         ((region("essay", FieldKind.TEXT, page=1, role="answer"),), 0, "no grid"),
     ],

@@ -1,8 +1,11 @@
-"""Whose booklet it is, by the student number marked in its digit grid.
+"""Whose booklet it is, by the student number marked in its digit grid and by the label pasted on it.
 
 A number counts only if every column is certain and exactly one student has it. Everything else is a flag that offers who it could be; a
 near miss is never taken for a hit, however likely, since a wrong one gives somebody another person's grade. Flags about identity do not
 make points blank: the booklet's points are what they are, whoever wrote it.
+
+A label's code, the number printed beside it, and the grid are witnesses of one decision. The code alone is enough, since it checks
+itself; print alone never is. Where two of them say something else, nothing is decided.
 """
 
 from __future__ import annotations
@@ -15,7 +18,22 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from scangrade.model import Answer, Field, FieldKind, Flag, FlagKind, Identity, Layout, MatchStatus, Roster, Student
+from scangrade.answers.sticker import as_words, contradicts, printed_of, word_of
+from scangrade.model import (
+    Answer,
+    Booklet,
+    Field,
+    FieldKind,
+    Flag,
+    FlagKind,
+    Identity,
+    Layout,
+    MatchStatus,
+    PageRead,
+    Roster,
+    StickerRead,
+    Student,
+)
 from scangrade.settings import IDENTIFY, IdentifyLimits
 
 ROLE: Final = "student_number"
@@ -70,6 +88,7 @@ def identify(
     layout: Layout,
     roster: Roster | None,
     *,
+    stickers: Mapping[str, StickerRead] | None = None,
     limits: IdentifyLimits = IDENTIFY,
 ) -> tuple[tuple[Identity, ...], tuple[Flag, ...]]:
     """Tell whose booklets these are.
@@ -81,6 +100,8 @@ def identify(
     layout : Layout
         Its digit fields with the role "student_number" are read; several grids in a booklet must agree.
     roster : Roster or None
+    stickers : mapping of booklet id to StickerRead, optional
+        What was read on the labels; a booklet whose page with the label did not come in is not in it.
     limits : IdentifyLimits
 
     Returns
@@ -96,13 +117,21 @@ def identify(
     that fits the marked columns. Without a roster it is taken as it stands.
     """
     grids = _number_grids(layout)
-    if not grids:
+    stickers = stickers or {}
+    place = next((one for one in layout.fields if one.kind is FieldKind.STICKER), None)
+    if not grids and place is None:
         return _without_grid(answers, layout)
     searches = {len(grid): _Search(roster.students if roster else (), len(grid)) for grid in grids}
     identities, flags = [], []
     for booklet, held in answers.items():
         grid = _read(held, grids)
-        identity, flag = _identify_one(booklet, grid, grids, searches, limits, listed=roster is not None)
+        flag: Flag | None
+        if grids:
+            identity, flag = _identify_one(booklet, grid, grids, searches, limits, listed=roster is not None)
+        else:
+            identity, flag = Identity(booklet, MatchStatus.UNKNOWN, ""), None
+        if place is not None:
+            identity, flag = _with_sticker(identity, flag, grid, stickers.get(booklet), place, roster)
         identities.append(identity)
         flags += [flag] if flag else []
     checked, double = claimed_twice(identities, layout)
@@ -188,6 +217,90 @@ def _identify_one(
     return identity, _unknown(booklet, f"{number}: {fault}. {advice}", grid.fields[0].page, where)
 
 
+def _with_sticker(
+    identity: Identity, flag: Flag | None, grid: _Grid | None, sticker: StickerRead | None, place: Field, roster: Roster | None
+) -> tuple[Identity, Flag | None]:
+    """One booklet's student by its label and what the grid alone tells; a form without a grid brings no flag."""
+    booklet = identity.booklet
+    read = sticker or StickerRead()
+    word = word_of(read, roster)
+    by_grid = identity.number if identity.status is not MatchStatus.UNKNOWN else ""
+    number = word.number or by_grid
+    other = contradicts(read.printed, number, roster) if number else ""
+    same = not word.number or (_fits(grid, word.number) and by_grid in ("", word.number))
+    if same and not word.fault and not other:
+        if by_grid:
+            return identity, None
+        if word.number:
+            status = MatchStatus.MATCHED if word.student else MatchStatus.NO_ROSTER
+            return Identity(booklet, status, word.number, word.student), None
+    code, printed = as_words(read)
+    named = [word.student, *word.candidates, identity.student, *printed_of(read.printed, roster), *identity.candidates]
+    candidates = tuple(dict.fromkeys(one for one in named if one is not None))
+    if not code and not other:
+        if flag is not None:
+            return replace(identity, candidates=candidates), _also_printed(flag, printed)
+        return _unread_sticker(booklet, sticker, printed, candidates, place)
+    said = (
+        [f"the sticker's code says {code}" + (f", which {word.fault}" if word.fault else _name_of(word.student))]
+        if code
+        else []
+    )
+    said += [f"the number printed on it is {printed}"] if printed else []
+    if grid is not None and grid.inner:
+        said.append(f"the grid has {grid.number}{f' ({grid.conflict})' if grid.conflict else ''}{_name_of(identity.student)}")
+    likely = candidates[: IDENTIFY.most_candidates]
+    offer = f"It could be {'; '.join(_person(one) for one in likely)}. " if likely else ""
+    detail = f"{', '.join(said)}. {offer}Look at the sticker on page {place.page} and say whose booklet it is."
+    read_as = word.number or (read.codes[0].text if read.codes else "") or identity.number
+    unknown = Identity(booklet, MatchStatus.UNKNOWN, read_as, candidates=candidates)
+    return unknown, _unknown(booklet, detail, place.page, place.id)
+
+
+def _also_printed(flag: Flag, printed: str) -> Flag:
+    """A grid's flag with the only word of a label whose code could not be read."""
+    return replace(flag, detail=f"{flag.detail} The sticker has the number {printed} printed on it.") if printed else flag
+
+
+def _unread_sticker(
+    booklet: str, sticker: StickerRead | None, printed: str, candidates: tuple[Student, ...], place: Field
+) -> tuple[Identity, Flag]:
+    """A form without a grid, and a label without a code that could be read."""
+    if sticker is None:
+        detail = f"the sticker on page {place.page} was not read, or the page is missing: say whose booklet it is."
+    elif printed:
+        whose = f", which is {'; '.join(_person(one) for one in candidates)}" if candidates else ""
+        detail = f"the code on the sticker could not be read, only the number printed on it: {printed}{whose}."
+        detail += f" Look at the sticker on page {place.page} and say whose booklet it is."
+    else:
+        detail = f"the sticker could not be read; look at the sticker on page {place.page} and say whose booklet it is."
+    number = sticker.printed[0] if sticker and sticker.printed else ""
+    return Identity(booklet, MatchStatus.UNKNOWN, number, candidates=candidates), _unknown(
+        booklet, detail, place.page, place.id
+    )
+
+
+def _fits(grid: _Grid | None, number: str) -> bool:
+    """Whether no column that is marked for certain contradicts a number; columns left empty or open say nothing."""
+    if grid is None or not grid.inner:
+        return True
+    if grid.conflict:
+        return False
+    columns = grid.columns
+    return any(
+        all(
+            one >= _EMPTY or (0 <= place - start < len(number) and number[place - start] == str(one))
+            for place, one in enumerate(columns)
+        )
+        for start in range(len(columns) - len(number) + 1)
+    )
+
+
+def _name_of(student: Student | None) -> str:
+    name = ", ".join(part for part in (student.last_name, student.first_name) if part) if student else ""
+    return f": {name}" if name else ""
+
+
 def _fault(grid: _Grid) -> str:
     """Why a number cannot be relied on, "" if it can."""
     if not grid.inner:
@@ -237,7 +350,9 @@ def claimed_twice(identities: Sequence[Identity], layout: Layout) -> tuple[tuple
         One of `FlagKind.DUPLICATE_STUDENT` per booklet concerned.
     """
     first = next(iter(_number_grids(layout)), (None,))[0]
-    page, group = (first.page, first.group) if first else (0, "")
+    first = first or next((one for one in layout.fields if one.kind is FieldKind.STICKER), None)
+    page, group = (first.page, first.group or first.id) if first else (0, "")
+    stuck = any(one.kind is FieldKind.STICKER for one in layout.fields)
     claims: dict[str, list[str]] = defaultdict(list)
     sure = (MatchStatus.MATCHED, MatchStatus.NO_ROSTER)
     for one in identities:
@@ -251,26 +366,73 @@ def claimed_twice(identities: Sequence[Identity], layout: Layout) -> tuple[tuple
         if others:
             whose = _person(one.student) if one.student else one.number
             detail = (
-                f"student number {one.number}: {', '.join(others)} and this booklet are both marked as {whose}'s."
-                " Look at the names on them and say whose each is."
+                f"student number {one.number}: {', '.join(others)} and this booklet are both "
+                + (f"{whose}'s by what was read on them." if stuck else f"marked as {whose}'s.")
+                + " Look at the names on them and say whose each is."
             )
             flags.append(Flag(FlagKind.DUPLICATE_STUDENT, detail, one.booklet, page, field=group))
     return tuple(checked), tuple(flags)
 
 
 def _without_grid(answers: Iterable[str], layout: Layout) -> tuple[tuple[Identity, ...], tuple[Flag, ...]]:
-    """A form that identifies its student otherwise: by a sticker, or by handwriting."""
-    where = next((one for one in layout.fields if one.kind is FieldKind.STICKER), None)
-    where = where or next((one for one in layout.fields if one.kind is FieldKind.TEXT and one.role in (ROLE, "name")), None)
+    """A form that identifies its student by handwriting, or not at all."""
+    where = next((one for one in layout.fields if one.kind is FieldKind.TEXT and one.role in (ROLE, "name")), None)
     detail = "the form has no grid for the student number"
     if where is not None:
-        what = {FieldKind.STICKER: "sticker"}.get(where.kind, "handwriting")
-        detail += f"; look at the {what} on page {where.page}"
+        detail += f"; look at the handwriting on page {where.page}"
     page, field = (where.page, where.id) if where else (0, "")
     identities = tuple(Identity(booklet, MatchStatus.UNKNOWN, "") for booklet in answers)
     return identities, tuple(
         _unknown(one.booklet, f"{detail} and say whose booklet it is.", page, field) for one in identities
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Testimony:
+    """What one witness says about whose booklet it is, for people."""
+
+    witness: str
+    word: str
+
+
+def testimonies(booklet: Booklet, answers: Sequence[Answer], layout: Layout, roster: Roster | None) -> tuple[Testimony, ...]:
+    """What grid, label and page codes say of a booklet, each by itself; a witness that the form does not have is not named.
+
+    Parameters
+    ----------
+    booklet : Booklet
+    answers : sequence of Answer
+    layout : Layout
+    roster : Roster or None
+    """
+    said = []
+    grids = _number_grids(layout)
+    if grids:
+        grid = _read(answers, grids)
+        word = "its page is missing" if grid is None else grid.conflict or grid.number or "nothing is marked"
+        said.append(Testimony("Grid", word + (_whose(grid.number, roster) if grid and grid.certain else "")))
+    if any(one.kind is FieldKind.STICKER for one in layout.fields):
+        read = [
+            page.result.sticker for page in booklet.pages.values() if isinstance(page.result, PageRead) and page.result.sticker
+        ]
+        sticker = read[0] if read else StickerRead()
+        code, printed = as_words(sticker)
+        by_code = word_of(sticker, roster)
+        whose = _name_of(by_code.student) or (f", which {by_code.fault}" if by_code.fault else "")
+        said.append(Testimony("Sticker's code", f"{code}{whose}" if code else "not read"))
+        said.append(Testimony("Printed on the sticker", printed + _whose(printed, roster) if printed else "not read"))
+    copies = sorted({page.result.copy for page in booklet.pages.values() if isinstance(page.result, PageRead)} - {""})
+    if copies:
+        said.append(Testimony("Page codes", f"copy {', '.join(copies)}"))
+    return tuple(said)
+
+
+def _whose(number: str, roster: Roster | None) -> str:
+    """The name of the student with this number, as it follows the number; that there is none, if so."""
+    if roster is None:
+        return ""
+    found = [one for one in roster.students if one.number == number]
+    return _name_of(found[0]) if len(found) == 1 else ", which nobody on the roster has" if not found else ""
 
 
 class _Search:

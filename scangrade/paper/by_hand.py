@@ -20,7 +20,7 @@ from scangrade.paper.locate import Unlocated, locate
 from scangrade.paper.measure import measure
 from scangrade.paper.patches import PageInk, page_ink
 from scangrade.paper.rasterise import PageImage
-from scangrade.paper.read import FormReader, reduced, to_stored
+from scangrade.paper.read import FormReader, reduced, sticker_on, to_stored
 from scangrade.settings import FRAMES, HAND, MEASURE, PAGE
 
 Points = NDArray[np.float64]
@@ -81,6 +81,7 @@ def read_as(
         pixels_per_mm=scale,
         settings=MEASURE,
     )
+    to_image = to_stored(factor) @ matrix
     return PageRead(
         image_sha256=image.sha256,
         page=page,
@@ -89,8 +90,9 @@ def read_as(
         rotation=_rotation(matrix),
         residual_mm=float(frames.residual_mm) if np.isfinite(frames.residual_mm) else 0.0,
         dpi=scale / factor * MM_PER_INCH,
-        transform=as_transform(to_stored(factor) @ matrix),
+        transform=as_transform(to_image),
         readings=readings,
+        sticker=sticker_on(image.pixels, to_image, form.layout, page),
     )
 
 

@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from scangrade.errors import DefinitionError, Issue, Severity
 from scangrade.geometry import MM_PER_INCH, as_transform
-from scangrade.model import FieldKind, Layout, LayoutPage, PageRead, PageResult, PageSetAside, Readings, Reason
+from scangrade.model import FieldKind, Layout, LayoutPage, PageRead, PageResult, PageSetAside, Readings, Reason, StickerRead
 from scangrade.paper.frames import find_frames, sampling
 from scangrade.paper.locate import BlankPage, Located, Unlocated, locate
 from scangrade.paper.measure import measure
 from scangrade.paper.patches import PageInk, page_ink
 from scangrade.paper.rasterise import PageImage, open_scan
 from scangrade.paper.reference import find_print
+from scangrade.paper.sticker import read_sticker
 from scangrade.settings import FRAMES, MEASURE, PAGE, REFERENCE, PageLimits
 
 
@@ -95,6 +96,7 @@ def read_page(image: PageImage, form: FormReader, *, expected_page: int) -> Page
         settings=MEASURE,
     )
     # the centre of the first pixel lies half a pixel inside of either image
+    to_image = to_stored(factor) @ located.placement.matrix
     return PageRead(
         image_sha256=image.sha256,
         page=located.page,
@@ -103,9 +105,29 @@ def read_page(image: PageImage, form: FormReader, *, expected_page: int) -> Page
         rotation=located.placement.rotation,
         residual_mm=_residual(located),
         dpi=located.pixels_per_mm / factor * MM_PER_INCH,
-        transform=as_transform(to_stored(factor) @ located.placement.matrix),
+        transform=as_transform(to_image),
         readings=readings,
+        sticker=sticker_on(image.pixels, to_image, layout, located.page),
     )
+
+
+def sticker_on(pixels: NDArray[np.uint8], matrix: NDArray[np.float64], layout: Layout, page: int) -> StickerRead | None:
+    """What the label on a page says; None where the page has no place for one.
+
+    Parameters
+    ----------
+    pixels : (H, W) uint8 array
+        Page image as stored.
+    matrix : (3, 3) float array
+        From layout millimetres to its pixels.
+    layout : Layout
+    page : int
+    """
+    places = [one.region for one in layout.fields if one.kind is FieldKind.STICKER and one.page == page]
+    if not places or places[0] is None:
+        return None
+    code = layout.page_code.region if layout.page_code is not None else None
+    return read_sticker(pixels, matrix, places[0], beside=() if code is None or code.page not in (0, page) else (code,))
 
 
 def _residual(located: Located) -> float:

@@ -19,7 +19,7 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -37,6 +37,8 @@ from scangrade.model import (
     Readings,
     Reason,
     ScannedPage,
+    StickerCode,
+    StickerRead,
     Transform,
 )
 
@@ -165,11 +167,16 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         """,
         "CREATE INDEX pages_by_image ON pages (image_sha256)",
     ),
+    (
+        # what was read on a pasted label, as JSON; pages read before say nothing of it
+        "ALTER TABLE pages ADD COLUMN sticker TEXT",
+        "ALTER TABLE pages_by_hand ADD COLUMN sticker TEXT",
+    ),
 )
 
 _DONE_PAGES: Final = (
     "SELECT name, position, scan_page, pages.outcome, pages.reason, pages.detail, image_sha256, page, copy,"
-    " page_source, rotation, residual_mm, dpi, transform, readings, pictures"
+    " page_source, rotation, residual_mm, dpi, transform, readings, pictures, sticker"
     " FROM pages JOIN scans ON scans.id = pages.scan"
 )
 
@@ -357,7 +364,7 @@ class Store:
         with self._transaction() as db:
             done = db.executemany(
                 "UPDATE pages SET state = 'done', outcome = ?, reason = ?, detail = ?, image_sha256 = ?, page = ?, copy = ?,"
-                " page_source = ?, rotation = ?, residual_mm = ?, dpi = ?, transform = ?, readings = ?, pictures = ?"
+                " page_source = ?, rotation = ?, residual_mm = ?, dpi = ?, transform = ?, readings = ?, pictures = ?, sticker = ?"
                 " WHERE scan = ? AND scan_page = ? AND state = 'pending'",
                 rows,
             )
@@ -375,7 +382,7 @@ class Store:
             Whether what was measured in the boxes is wanted too, which takes by far the most of the time.
         """
         width = self._width()
-        query = _DONE_PAGES if readings else _DONE_PAGES.replace("readings, pictures", "NULL, NULL")
+        query = _DONE_PAGES if readings else _DONE_PAGES.replace("readings, pictures,", "NULL, NULL,")
         pages = [
             ScannedPage(PageRef(name, 0, position), PageSetAside(Reason(reason), detail))
             for name, position, reason, detail in self._db.execute(
@@ -458,6 +465,7 @@ class Store:
                 db.execute(f"UPDATE {table} SET pictures = ? WHERE pictures IS NOT NULL", (nothing,))
                 if digits is not None:
                     db.execute(f"UPDATE {table} SET readings = x'' WHERE readings IS NOT NULL")
+                    db.execute(f"UPDATE {table} SET sticker = NULL WHERE sticker IS NOT NULL")
             db.execute("UPDATE scans SET path = name")
             if digits is not None:
                 _scrub_decisions(db, digits)
@@ -575,7 +583,7 @@ def set_repeats_aside(pages: Sequence[ScannedPage]) -> tuple[ScannedPage, ...]:
 
 def _as_row(result: PageResult) -> tuple[object, ...]:
     if isinstance(result, PageSetAside):
-        empty = (None,) * 7
+        empty = (None,) * 8
         return (Outcome.SET_ASIDE, result.reason, result.detail, result.image_sha256, result.page, result.copy, *empty)
     return (
         Outcome.READ,
@@ -591,6 +599,7 @@ def _as_row(result: PageResult) -> tuple[object, ...]:
         json.dumps(result.transform.matrix),
         np.ascontiguousarray(result.readings.values, dtype="<f4").tobytes(),
         _pack(result.readings),
+        None if result.sticker is None else json.dumps(asdict(result.sticker)),
     )
 
 
@@ -612,7 +621,7 @@ def _unpack(values: NDArray[np.float32], packed: bytes) -> Readings:
 
 def _from_row(row: Sequence[object], width: int) -> PageResult:
     outcome, reason, detail, image_sha256, page, copy, page_source, rotation, residual_mm, dpi, transform, *blobs = row
-    readings, pictures = blobs
+    readings, pictures, sticker = blobs
     if outcome == Outcome.SET_ASIDE:
         return PageSetAside(Reason(str(reason)), str(detail), str(image_sha256), str(copy), _int(page))
     assert isinstance(transform, str)
@@ -631,7 +640,13 @@ def _from_row(row: Sequence[object], width: int) -> PageResult:
         dpi=_float(dpi),
         transform=Transform(tuple(json.loads(transform))),
         readings=measured,
+        sticker=None if sticker is None else _sticker(str(sticker)),
     )
+
+
+def _sticker(text: str) -> StickerRead:
+    held = json.loads(text)
+    return StickerRead(tuple(StickerCode(**one) for one in held["codes"]), tuple(held["printed"]))
 
 
 def _int(value: object) -> int:

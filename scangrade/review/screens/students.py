@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from scangrade.answers.decisions import of_booklet, said
+from scangrade.answers.identify import testimonies
 from scangrade.model import NOBODY, FieldKind, MatchStatus, Student, Topic
 from scangrade.review.front import Front, nothing, to
 from scangrade.review.people import near_number, search
@@ -156,6 +157,9 @@ class StudentScreen:
             "student": concluded.identity.student,
             "status": concluded.identity.status.value,
             "pictures": pictures,
+            "testimonies": testimonies(
+                concluded.laid.booklet, concluded.laid.answers, layout, self.front.desk.definitions.roster
+            ),
             "first_page": next(iter(concluded.laid.booklet.pages), 0),
         }
 
@@ -163,8 +167,11 @@ class StudentScreen:
         roster = self.front.desk.definitions.roster
         if roster is None:
             return []
-        near = near_number(roster.students, concluded.identity.number)
-        return [self._candidate(one.student, one.reason, concluded.laid.booklet.id) for one in near[:3]]
+        near = near_number(roster.students, concluded.identity.number)[:3]
+        shown = {one.student.number for one in near}
+        named = [one for one in concluded.identity.candidates[:3] if one.number not in shown]
+        listed = [(one.student, one.reason) for one in near] + [(one, "named by a witness") for one in named]
+        return [self._candidate(student, reason, concluded.laid.booklet.id) for student, reason in listed]
 
     def _candidate(self, student: Student, reason: str, booklet: str) -> dict[str, Any]:
         taken = [
