@@ -215,6 +215,14 @@ def test_without_a_roster_the_code_stands_as_it_is() -> None:
     assert one(sticker("https://example.org"), roster=None)[0].status is MatchStatus.UNKNOWN
 
 
+def test_a_code_with_anything_in_it_is_told_in_short() -> None:
+    identity, (flag,) = one(sticker("=HYPERLINK(1)\n\x00" + "x" * 3000))
+    assert (identity.status, identity.number) == (MatchStatus.UNKNOWN, "")
+    assert flag.detail.isprintable()
+    assert len(flag.detail) < 250
+    assert one(sticker("7" * 3000), roster=None)[0].status is MatchStatus.UNKNOWN
+
+
 def test_two_booklets_with_one_sticker_are_both_flagged() -> None:
     held = {"b1": sticker("12345678"), "b2": sticker("12345678"), "b3": sticker("87654321")}
     identities, flags = identify(dict.fromkeys(held, ()), ALONE, ROSTER, stickers=held)

@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from scangrade.answers.sticker import as_words, contradicts, printed_of, word_of
+from scangrade.answers.sticker import as_number, as_words, contradicts, printed_of, word_of
 from scangrade.model import (
     Answer,
     Booklet,
@@ -252,7 +252,7 @@ def _with_sticker(
     likely = candidates[: IDENTIFY.most_candidates]
     offer = f"It could be {'; '.join(_person(one) for one in likely)}. " if likely else ""
     detail = f"{', '.join(said)}. {offer}Look at the sticker on page {place.page} and say whose booklet it is."
-    read_as = word.number or (read.codes[0].text if read.codes else "") or identity.number
+    read_as = word.number or (as_number(read.codes[0].text) if read.codes else "") or identity.number
     unknown = Identity(booklet, MatchStatus.UNKNOWN, read_as, candidates=candidates)
     return unknown, _unknown(booklet, detail, place.page, place.id)
 

@@ -9,9 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from scangrade.model import Roster, StickerRead, Student
 from scangrade.settings import STICKER, StickerReading
+
+_MOST_SHOWN: Final = 40  # characters of a code's text
+_LONGEST_NUMBER: Final = 20  # characters of a student's number that is on no list
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,9 @@ def word_of(sticker: StickerRead, roster: Roster | None, *, settings: StickerRea
     if len(students) > 1:
         return StickerWord("", None, "is that of several students of the roster", students)
     if students:
-        return StickerWord("", None, f"is not the only one: nobody on the roster has {' or '.join(nobody)}", students)
+        return StickerWord(
+            "", None, f"is not the only one: nobody on the roster has {' or '.join(map(shown, nobody))}", students
+        )
     like = tuple(one for one in roster.students if any(_same_but_zeros(text, one.number) for text in texts))
     fault = "is of nobody on the roster"
     if like:
@@ -80,8 +86,14 @@ def printed_of(printed: Sequence[str], roster: Roster | None) -> tuple[Student, 
 
 def as_words(sticker: StickerRead) -> tuple[str, str]:
     """What was read as code and as print, for people; "" for what was not."""
-    codes = " and ".join(f"{one.text} ({one.format})" for one in sticker.codes)
+    codes = " and ".join(f"{shown(one.text)} ({one.format})" for one in sticker.codes)
     return codes, " and ".join(sticker.printed)
+
+
+def shown(text: str) -> str:
+    """A code's text for people: anybody can paste a code, which may hold thousands of characters, or such as no screen shows."""
+    plain = "".join(one if one.isprintable() else " " for one in text).strip() or "nothing legible"
+    return plain if len(plain) <= _MOST_SHOWN else f"{plain[:_MOST_SHOWN]}..."
 
 
 def _names(text: str, number: str, settings: StickerReading) -> bool:
@@ -95,10 +107,17 @@ def _names(text: str, number: str, settings: StickerReading) -> bool:
 
 
 def _numbers_in(text: str, settings: StickerReading) -> set[str]:
-    whole = text.strip()
-    if whole.isascii() and whole.isalnum() and any(one.isdigit() for one in whole):
+    whole = as_number(text)
+    if whole:
         return {whole}
-    return {one for one in re.findall("[0-9]+", text) if len(one) >= settings.least_digits}
+    return {one for one in re.findall("[0-9]+", text) if settings.least_digits <= len(one) <= _LONGEST_NUMBER}
+
+
+def as_number(text: str) -> str:
+    """A code's text where it can be a number as it stands, else ""."""
+    whole = text.strip()
+    known = whole.isascii() and whole.isalnum() and any(one.isdigit() for one in whole) and len(whole) <= _LONGEST_NUMBER
+    return whole if known else ""
 
 
 def _same_but_zeros(text: str, number: str) -> bool:

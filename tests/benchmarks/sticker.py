@@ -45,6 +45,7 @@ def main() -> None:
     """Print a table for each severity, and what pages cost."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.sticker", description=__doc__)
     parser.add_argument("--labels", type=int, default=100, help="of each severity (default: %(default)s)")
+    parser.add_argument("--only", choices=[one.name for one in SEVERITIES], help="this severity only")
     options = parser.parse_args()
     form = labels.form(content="{exam}/{copy}/{page}")
     printed, reader = labels.printed_form(form), FormReader(form)
@@ -54,6 +55,8 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|---|---|---|")
     spent: list[float] = []
     for number, severity in enumerate(SEVERITIES):
+        if options.only not in (None, severity.name):
+            continue
         tally = _measure(severity, options.labels, printed, reader, np.random.default_rng(number), spent)
         columns = [f"{who}_{what}" for who in ("code", "print") for what in ("right", "none", "wrong")]
         counts = [tally[one] for one in (*columns, "settled", "flagged", "wrong")]
@@ -73,7 +76,7 @@ def _measure(
     for index in range(count):
         number = numbers[index]
         label = _pasted(severity, number, KINDS[index % len(KINDS)], rng)
-        image = labels.scanned(label, severity.scanners[index % len(severity.scanners)], rng, printed)
+        image = labels.scanned(label, severity.scanners[index // len(KINDS) % len(severity.scanners)], rng, printed)
         before = _cpu()
         result = read_page(PageImage(image.pixels(), image.dpi, "cover"), reader, expected_page=1)
         spent.append(_cpu() - before)
