@@ -94,12 +94,12 @@ def read_sticker(
 
 
 def _as_stored(pixels: Pixels, matrix: Matrix, frame: tuple[float, float, float, float]) -> _Picture | None:
-    """The part of the page around a rectangle, as it is: no pixel is blurred by turning it."""
+    """The part of the page around a rectangle, as it is: no pixel is blurred by turning it. None where it lies outside of the page."""
     left, top, right, bottom = frame
     corners = project(matrix, [(left, top), (right, top), (right, bottom), (left, bottom)])
-    (x0, y0), (x1, y1) = np.floor(corners.min(axis=0)).astype(int), np.ceil(corners.max(axis=0)).astype(int) + 1
-    x0, y0 = max(0, int(x0)), max(0, int(y0))
-    window = pixels[y0 : max(0, int(y1)), x0 : max(0, int(x1))]
+    first, last = np.floor(corners.min(axis=0)), np.ceil(corners.max(axis=0)) + 1
+    (x0, y0), (x1, y1) = np.maximum(first, 0).astype(int).tolist(), np.maximum(last, 0).astype(int).tolist()
+    window = pixels[y0:y1, x0:x1]
     if window.size == 0:
         return None
     shift = np.array([[1, 0, x0], [0, 1, y0], [0, 0, 1]], dtype=np.float64)
@@ -123,11 +123,15 @@ def _cut(
     to_mm = np.array([[cos, -sin, centre[0]], [sin, cos, centre[1]], [0, 0, 1]]) @ scaled
     size = (max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale)))
     own = local_scale(matrix, *project(to_mm, [(size[0] / 2, size[1] / 2)])[0])
+    around = _as_stored(pixels, matrix @ to_mm, (0.0, 0.0, float(size[0]), float(size[1])))
+    if around is None:
+        return _Picture(np.full(size[::-1], _PAPER, np.uint8), to_mm)
+    pixels = around.pixels
     if own > 1.5 * scale:  # finer than wanted: without a blur, thin lines would fall between the pixels that are taken
         pixels = cv2.GaussianBlur(pixels, (0, 0), 0.4 * own / scale).astype(np.uint8, copy=False)
     seen = cv2.warpPerspective(
         pixels,
-        matrix @ to_mm,
+        np.linalg.inv(around.to_mm),
         size,
         flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_CONSTANT,

@@ -61,9 +61,7 @@ def main() -> None:
         columns = [f"{who}_{what}" for who in ("code", "print") for what in ("right", "none", "wrong")]
         counts = [tally[one] for one in (*columns, "settled", "flagged", "wrong")]
         print(f"| {severity.name} | {options.labels} | {' | '.join(map(str, counts))} |", flush=True)
-    print(
-        f"\nCPU per cover page with a label: {1000 * float(np.mean(spent)):.0f} ms, of it Tesseract's: see the difference below"
-    )
+    print(f"\nCPU per cover page with a label, Tesseract's included: {1000 * float(np.mean(spent)):.0f} ms")
     _costs(printed, reader)
 
 
