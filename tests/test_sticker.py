@@ -13,7 +13,7 @@ import numpy as np
 import pytesseract
 import pytest
 
-from scangrade.answers.identify import identify, testimonies
+from scangrade.answers.identify import identify, words_of_witnesses
 from scangrade.authoring.scanner import COPIER_1BIT, GOOD, HARD, OFFICE, ScannedImage, Scanner, scan_page, write_scan
 from scangrade.authoring.simulate import PrintedForm
 from scangrade.definitions.layout import load_layout
@@ -236,14 +236,14 @@ def test_each_witness_has_its_word() -> None:
     assert isinstance(cover.result, PageRead)
     labelled = replace(cover, result=replace(cover.result, sticker=sticker("12345678", "00918273")))
     booklet = Booklet("b1", {1: labelled})
-    said = testimonies(booklet, number_answers(GRID, "1234567?"), BOTH, ROSTER)
+    said = words_of_witnesses(booklet, number_answers(GRID, "1234567?"), BOTH, ROSTER)
     assert [(one.witness, one.word) for one in said] == [
         ("Grid", "1234567?"),
         ("Sticker's code", "12345678 (DataMatrix): Lovelace, Ada"),
         ("Printed on the sticker", "00918273: Noether, Emmy"),
         ("Page codes", "copy 0017"),
     ]
-    silent = testimonies(Booklet("b1", {}), (), BOTH, ROSTER)
+    silent = words_of_witnesses(Booklet("b1", {}), (), BOTH, ROSTER)
     assert [one.word for one in silent] == ["its page is missing", "not read", "not read"]
 
 

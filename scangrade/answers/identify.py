@@ -395,7 +395,9 @@ class Testimony:
     word: str
 
 
-def testimonies(booklet: Booklet, answers: Sequence[Answer], layout: Layout, roster: Roster | None) -> tuple[Testimony, ...]:
+def words_of_witnesses(
+    booklet: Booklet, answers: Sequence[Answer], layout: Layout, roster: Roster | None
+) -> tuple[Testimony, ...]:
     """What grid, label and page codes say of a booklet, each by itself; a witness that the form does not have is not named.
 
     Parameters

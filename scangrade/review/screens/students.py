@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from scangrade.answers.decisions import of_booklet, said
-from scangrade.answers.identify import testimonies
+from scangrade.answers.identify import words_of_witnesses
 from scangrade.model import NOBODY, FieldKind, MatchStatus, Student, Topic
 from scangrade.review.front import Front, nothing, to
 from scangrade.review.people import near_number, search
@@ -157,7 +157,7 @@ class StudentScreen:
             "student": concluded.identity.student,
             "status": concluded.identity.status.value,
             "pictures": pictures,
-            "testimonies": testimonies(
+            "testimonies": words_of_witnesses(
                 concluded.laid.booklet, concluded.laid.answers, layout, self.front.desk.definitions.roster
             ),
             "first_page": next(iter(concluded.laid.booklet.pages), 0),
