@@ -35,7 +35,7 @@ from PIL import Image
 import scangrade.grade as grading
 import scangrade.paper.locate
 import scangrade.paper.read
-from scangrade import settings
+from scangrade import conclude, settings
 from scangrade.authoring.person import personas_for
 from scangrade.authoring.samples import draw_answers
 from scangrade.authoring.scanner import COLOUR300, OFFICE, Mode, ScannedImage, Scanner, write_scan
@@ -240,20 +240,19 @@ def grades(scratch: Path) -> Table:
     with Store(run) as store:
         record_definitions(store, definitions)
         _fill(store, definitions, numbers)
-        functions = ("collate", "decide", "identify", "score", "gradebook")
+        homes = {"collate": conclude, "decide": conclude, "identify": conclude, "score": conclude, "gradebook": grading}
         clock = Clock()
         began = time.process_time()
         pages = clock.timed(store.pages, "load")()
         with ExitStack() as stack:
-            for name in functions:
-                timed = clock.timed(getattr(grading, name), name)
-                stack.enter_context(mock.patch.object(grading, name, timed))
+            for name, home in homes.items():
+                stack.enter_context(mock.patch.object(home, name, clock.timed(getattr(home, name), name)))
             with grading.uncollected():
                 results = grading.derive(pages, definitions)
                 clock.timed(grading.write_files, "write")(run, results, definitions)
         total = time.process_time() - began
-    pure = sum(clock.spent[name] for name in functions)
-    rows = [(name, f"{clock.spent[name]:.2f}", "") for name in ("load", *functions, "write")]
+    pure = sum(clock.spent[name] for name in homes)
+    rows = [(name, f"{clock.spent[name]:.2f}", "") for name in ("load", *homes, "write")]
     rows.append(("decide, score, gradebook", f"{pure:.2f}", f"2 s: {_verdict(pure <= 2)}"))
     rows.append(("all of it", f"{total:.2f}", ""))
     title = f"CPU seconds to grade {BOOKLETS:,} booklets of {len(definitions.layout.pages)} pages again"
