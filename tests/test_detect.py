@@ -13,6 +13,7 @@ import pikepdf
 import pytest
 from click.testing import CliRunner, Result
 from pdf2image import convert_from_bytes
+from PIL import Image
 from reportlab.lib.units import mm
 from reportlab.pdfgen.canvas import Canvas
 
@@ -308,7 +309,14 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         opened.save(tmp_path / "locked.pdf", encryption=pikepdf.Encryption(owner="o", user="u"))
     (tmp_path / "broken.pdf").write_bytes(good[:300])
     (tmp_path / "words.pdf").write_text("no form at all")
+    picture = io.BytesIO()
+    scanned = Canvas(picture)
+    noise = np.random.default_rng(1).integers(0, 255, (600, 400), dtype=np.uint8)
+    scanned.drawInlineImage(Image.fromarray(noise), 0, 0, 595, 842)
+    scanned.save()
+    (tmp_path / "cut.pdf").write_bytes(picture.getvalue()[: len(picture.getvalue()) // 2])  # in the middle of its image
     said = {"locked.pdf": "password", "broken.pdf": "damaged", "words.pdf": "not a PDF", "none.pdf": "no such file"}
+    said["cut.pdf"] = "damaged"
     for name, words in said.items():
         done = run(tmp_path / name, "-o", tmp_path / "layout.toml")
         assert (done.exit_code, words in done.stderr) == (2, True), done.output

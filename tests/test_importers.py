@@ -251,6 +251,7 @@ def changed(**blocks: object) -> dict[str, Any]:
     [
         ({"Dimensions": [1, 1], "BubbleDimensions": [1, 1], "QBlocks": {}}, "before 2022"),
         (changed(fieldType="QTYPE_MCQ9"), "fieldBlocks.1.1: the field type is"),
+        (changed(fieldType=["QTYPE_MCQ4"]), "fieldBlocks.1.1: the field type is"),
         (changed(origin=[1]), "fieldBlocks.1.1.origin: `origin` is [1]"),
         (changed(fieldLabels=["q9..1"]), "does not rise"),
         (changed(bubblesGap=None), "`bubblesGap` is"),
@@ -267,6 +268,14 @@ def test_faults_of_a_template_are_told_with_their_place(template: dict[str, Any]
     assert told in str(caught.value)
     assert str(path) in str(caught.value)
     assert not (tmp_path / "layout.toml").exists()
+
+
+@pytest.mark.parametrize("steps", [True, 5, [{"name": ["CropPage"]}], [7]])
+def test_steps_before_reading_that_make_no_sense_are_named(steps: object, tmp_path: Path) -> None:
+    made = import_layout(
+        written(tmp_path, template_of(form()) | {"preProcessors": steps}), output=tmp_path / "layout.toml", system="omrchecker"
+    )
+    assert made.left_out
 
 
 def test_nothing_is_overwritten_unasked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

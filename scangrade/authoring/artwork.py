@@ -20,6 +20,7 @@ import pdfplumber
 import zxingcpp
 from numpy.typing import NDArray
 from pdfminer.pdfexceptions import PDFException
+from pdfplumber.utils.exceptions import MalformedPDFException, PdfminerException
 
 from scangrade.errors import UsageError
 from scangrade.geometry import MM_PER_INCH
@@ -259,7 +260,17 @@ def _vectors(path: Path, settings: DetectSettings) -> dict[int, _Vectors]:
             for number, page in enumerate(pdf.pages, start=1):
                 found[number] = _vector_page(page, settings)
                 page.close()
-    except (PDFException, ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
+    except (
+        PDFException,
+        PdfminerException,
+        MalformedPDFException,
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        AttributeError,
+        RecursionError,
+    ):
         return found
     return found
 

@@ -245,7 +245,7 @@ def _values(
         return None
     named = block.get("bubbleFieldType", block.get("fieldType"))
     values, direction = block.get("bubbleValues"), block.get("direction")
-    if named is not None and named not in types:
+    if named is not None and not (isinstance(named, str) and named in types):
         faults.error(
             keys,
             f"the field type is {as_in_file(named)}; known are {', '.join(types)}.",
@@ -344,9 +344,13 @@ def _registration(
     share = float(_MARKER_SHARE)
     reference = ""
     between = False
-    for one in source.data.get("preProcessors") or ():
+    steps = source.data.get("preProcessors") or []
+    if not isinstance(steps, list):
+        left_out.append(f"preProcessors: {as_in_file(steps)} is no list of them")
+        steps = []
+    for one in steps:
         entry: Mapping[str, Any] = one if isinstance(one, Mapping) else {}
-        kind, options = entry.get("name"), entry.get("options")
+        kind, options = str(entry.get("name")), entry.get("options")
         options = options if isinstance(options, Mapping) else {}
         if kind in _LIGHT:
             left_out.append(f"{kind}: not needed, light and turn of a scan are found anyway")
