@@ -263,6 +263,7 @@ def export(
         style=style,
         only_decided=only_decided,
         force=force,
+        say=_say,
     )
     if to_stdout:
         click.echo(made.content, nl=False)

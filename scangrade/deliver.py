@@ -7,7 +7,7 @@ not at all, and never in the place of one that is there unless that is said.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,17 +23,15 @@ from scangrade.export.foreign_file import read_foreign
 from scangrade.export.own import AnsweredBooklet, CsvStyle, long_table, typed_csv, wide_table
 from scangrade.export.results import GradeOf, Result, results_of
 from scangrade.export.tables import FLAGS, GRADEBOOK, MARKS, PAGES, SCORES
-from scangrade.grade import grade_again, write_files
+from scangrade.graded import graded_run
 from scangrade.grades.gradebook import Status, gradebook
 from scangrade.grades.rounding import exact
 from scangrade.grades.total import grade_of, shown_points
 from scangrade.model import Rubric
-from scangrade.opening import open_graded_run, recorded_definitions
 from scangrade.run.files import write_whole
-from scangrade.run.kept import Kept
 from scangrade.run.lock import LOCK_NAME
-from scangrade.run.store import STORE_NAME, Store
-from scangrade.standing import Standing, fingerprint
+from scangrade.run.store import STORE_NAME
+from scangrade.standing import Standing
 
 AUTO: Final = "auto"
 CSV, CSV_LONG, EXCEL = "csv", "csv-long", "excel"
@@ -80,6 +78,7 @@ def export_grades(
     style: CsvStyle | None = None,
     only_decided: bool = False,
     force: bool = False,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Exported:
     """Write a run's results for others.
 
@@ -101,6 +100,8 @@ def export_grades(
         Fill also if some students wait for a decision, whose rows are then left as they are. Without it nothing is written then.
     force : bool
         Write over a file that is there.
+    say : callable
+        Is told what people should read while they wait.
 
     Raises
     ------
@@ -116,9 +117,8 @@ def export_grades(
     if fill_file is not None:
         foreign = read_foreign(fill_file, column=options.column if options else "")
         dialect = _dialect_of(foreign, format)
-    with open_graded_run(run) as store:
-        definitions = recorded_definitions(store)
-        standing = _standing(run, store, definitions)
+    with graded_run(run, say=say) as graded:
+        standing, definitions = graded.standing, graded.definitions
         made = _make(format, run, standing, definitions, foreign, dialect, options or FillOptions(), style or CsvStyle())
     content, results, issues, filled = made
     written = filled is None or only_decided or not filled.count(*UNDECIDED)
@@ -206,13 +206,6 @@ def _taken(foreign: Foreign, dialect: Dialect) -> Dialect:
 
 
 # --------------------------------------------------------------------------- from the run
-
-
-def _standing(run: Path, store: Store, definitions: Definitions) -> Standing:
-    """The run as it stands, with all decisions; derived anew where what is kept does not hold any more."""
-    if not Kept(store).holds(fingerprint(store)):
-        write_files(run, grade_again(store, definitions), definitions)
-    return Standing(store, definitions)
 
 
 def _make(

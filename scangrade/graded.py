@@ -44,10 +44,15 @@ def graded_run(folder: Path, *, say: Callable[[str], None] = lambda _: None) -> 
     """
     with open_graded_run(folder) as store:
         definitions = recorded_definitions(store)
-        if not Kept(store).holds(fingerprint(store)):
-            say(
-                "This run was graded with other settings, or changed since: everything is derived anew, which takes up to a"
-                " minute. No page is read again."
-            )
-            write_files(folder, grade_again(store, definitions), definitions)
+        bring_up_to_date(folder, store, definitions, say=say)
         yield Graded(store, definitions, Standing(store, definitions))
+
+
+def bring_up_to_date(folder: Path, store: Store, definitions: Definitions, *, say: Callable[[str], None]) -> None:
+    """Derive a run's results anew, and write its files, where what is kept of them does not hold any more."""
+    if not Kept(store).holds(fingerprint(store)):
+        say(
+            "This run was graded with other settings, or changed since: everything is derived anew, which takes up to a"
+            " minute. No page is read again."
+        )
+        write_files(folder, grade_again(store, definitions), definitions)

@@ -16,16 +16,14 @@ from typing import Final
 import uvicorn
 
 from scangrade.errors import UsageError
-from scangrade.grade import grade_again, write_files
+from scangrade.graded import bring_up_to_date
 from scangrade.opening import open_run, recorded_definitions, refuse_forgotten
 from scangrade.review.app import make_app
 from scangrade.review.desk import Desk
 from scangrade.review.guard import Guard, Keys
 from scangrade.review.pictures import Pictures
-from scangrade.run.kept import Kept
 from scangrade.run.store import STORE_NAME
 from scangrade.settings import REVIEW
-from scangrade.standing import fingerprint
 
 LOCAL: Final = "127.0.0.1"
 _FIRST_PORT, _PORTS = 20000, 20000
@@ -71,12 +69,7 @@ def review(
     with open_run(run, writes=()) as store:
         refuse_forgotten(store)
         definitions = recorded_definitions(store)
-        if not Kept(store).holds(fingerprint(store)):
-            say(
-                "This run was graded with other settings, or changed since: everything is derived anew, which takes up to a"
-                " minute. No page is read again."
-            )
-            write_files(run, grade_again(store, definitions), definitions)
+        bring_up_to_date(run, store, definitions, say=say)
         with _listen(host, port, run) as listener:
             taken: int = listener.getsockname()[1]
             origin = f"http://{host}:{taken}"
