@@ -15,7 +15,7 @@ from scangrade.answers.recognise import SIGHTS, Sight
 from scangrade.authoring.form import Rect
 from scangrade.authoring.ink import Ink, Mark, Stroke
 from scangrade.authoring.person import BLACK, BLUE, Style, draw_mark, write_line
-from scangrade.model import Answer, Booklet, Box, Convention, Field, FieldKind, Layout, ScannedPage, Verdict
+from scangrade.model import Answer, Booklet, Box, Convention, Field, FieldKind, Layout, PageRead, ScannedPage, Verdict, no_map
 from scangrade.settings import DECIDE, DecideSettings
 from tests.drawn import WRITER, a_layout, a_page
 
@@ -123,3 +123,55 @@ def test_a_word_next_to_an_undone_box_of_a_dense_sheet_makes_the_question_a_pers
     assert ("ink beside the boxes" in answers["3"].doubt) == word
     unseen = decided(layout, page, *others, settings=replace(DECIDE, next_to_mm2=1e9))
     assert unseen["3"].doubt == ""  # the map of the page sees nothing there
+
+
+@pytest.mark.parametrize("over", [Style.CROSS, None])
+def test_a_word_that_runs_over_the_next_questions_box_is_still_writing_next_to_an_undone_one(over: Style | None) -> None:
+    """Only a mark that is one explains ink around its box; what was merely run over does not."""
+    layout = a_dense_layout()
+    box, below = layout.field("3").boxes[1], layout.field("4").boxes[1]
+    rng = np.random.default_rng(2)
+    place = Rect(box.x_mm - 5, box.y_mm + 2.6, box.x_mm + 5, box.y_mm + 4.6)
+    tail = Stroke(np.array([(below.x_mm - 3, below.y_mm - 0.5), (below.x_mm + 3, below.y_mm + 0.5)]), 0.42)
+    more = [] if over else [Mark(1, "word", BLUE, (*write_line("xxxx", place, 0.42, rng), tail))]
+    marks = {box.key: Style.FULL, "3/D": Style.CROSS} | ({below.key: over} if over else {})
+    page = a_page(layout, marks, more=more)
+    others = [a_page(layout, {f"{q}/{'ABCDE'[(q + n) % 5]}": Style.CROSS for q in range(1, 7)}, seed=n) for n in range(1, 7)]
+    assert bool(decided(layout, page, *others)["3"].doubt) is (over is None)
+
+
+@pytest.mark.parametrize(("stray", "doubted"), [(0.99, True), (0.0, False)])
+def test_writing_through_one_box_of_a_question_makes_its_marks_a_persons(
+    stray: float, doubted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = a_layout()
+    over = layout.field("2").boxes[0]
+
+    def recognise(patches: NDArray[np.uint8], *_: object) -> Floats:
+        seen = np.zeros((len(patches), len(SIGHTS)), np.float32)
+        darkest = int(np.argmax(patches[:, 9:19, 9:19].mean(axis=(1, 2))))
+        seen[:, SIGHTS.index(Sight.STRAY)] = stray
+        seen[:, SIGHTS.index(Sight.EMPTY)] = 1 - stray
+        seen[darkest] = 0
+        seen[darkest, SIGHTS.index(Sight.FILL)] = 1
+        return seen
+
+    monkeypatch.setattr(judge, "recognise", recognise)
+    line = Stroke(np.array([(over.x_mm - 4, over.y_mm - 1), (over.x_mm + 3, over.y_mm + 1)]), 0.4)
+    page = a_page(layout, {"2/C": Style.FULL}, more=[Mark(1, "notes", BLUE, (line,))])
+    answers = decided(layout, page, *(a_page(layout, seed=seed) for seed in range(1, 6)))
+    assert verdict(answers, "2/C") is Verdict.MARKED
+    assert ("written through" in answers["2"].doubt) is doubted
+
+
+def test_an_undone_box_on_a_page_without_questions_is_decided_though_no_map_of_its_ink_is_kept() -> None:
+    layout = a_layout(Convention.CROSS)
+    digits = tuple(
+        replace(one, kind=FieldKind.DIGIT, role="student_number", place=n) for n, one in enumerate(layout.fields, 1)
+    )
+    layout = replace(layout, fields=digits)
+    page = a_page(layout, {"1/A": Style.FULL, "1/B": Style.CROSS})
+    assert isinstance(page.result, PageRead)
+    bare = replace(page, result=replace(page.result, readings=replace(page.result.readings, ink_map=no_map())))
+    answers = decided(layout, bare, *(a_page(layout, seed=seed) for seed in range(1, 6)))
+    assert verdict(answers, "1/A") is Verdict.UNDONE

@@ -173,6 +173,8 @@ def _ruled(dark: Cells, settings: DecideSettings) -> Cells:
     """Lines longer than anybody writes, up and down or from side to side: dirt on the scanner's glass, folds, edges of the paper."""
     cells = dark.astype(np.uint8)
     lines = np.zeros_like(cells)
+    if not cells.size:  # a sheet of which no map was kept
+        return lines > 0
     for across, down, length in ((3, 1, settings.streak_mm), (1, 3, 3 * settings.streak_mm)):
         kernel = np.ones((length, 1) if down == 1 else (1, length), np.uint8)
         wide = cv2.dilate(cells, np.ones((down, across), np.uint8))  # the scan may be askew

@@ -92,7 +92,8 @@ def _beside(
         undone = [box for box in marked if own[box.key].verdict is Verdict.UNDONE and own[box.key].sight is Sight.FILL]
         if undone:
             empty = expected(sheet, learned.empty[sheet.page])
-            areas = written_next_to(sheet, empty, undone, marked, settings=settings)
+            meant = [box for box in marked if own[box.key].verdict in (Verdict.MARKED, Verdict.UNDONE)]
+            areas = written_next_to(sheet, empty, undone, meant, settings=settings)
             fields |= {field for field, area in areas.items() if area >= settings.next_to_mm2}
     return fields
 
@@ -120,6 +121,7 @@ def _answer(
     verdicts = [one.verdict for one in own]
     marked = [k for k, one in enumerate(own) if one.verdict is Verdict.MARKED]
     doubt = _doubt(own, convention, remarked=remarked) if field.kind is FieldKind.CHOICE and len(own) > 1 else ""
+    doubt = doubt or _overwritten(own)
     if convention is Convention.FILL_WINS and any(own[k].filled for k in marked):
         for k in marked:
             if own[k].sight in _THIN:  # beside a fill, the fill is the answer; how much of a fill this is a person must say
@@ -151,6 +153,13 @@ def _answer(
         ),
         doubt,
     )
+
+
+def _overwritten(own: Sequence[Judged]) -> str:
+    """That something not meant for one box runs through a field: it may be over the marks that look clear, too."""
+    if any(one.verdict is Verdict.UNSURE and one.sight is Sight.STRAY for one in own) and len(own) > 1:
+        return "something is written through the boxes: look which marks are meant"
+    return ""
 
 
 def _doubt(own: Sequence[Judged], convention: Convention, *, remarked: bool) -> str:
