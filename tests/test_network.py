@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from scangrade.answers.network import Floats, Networks
 from scangrade.answers.pens import lower_thirds
@@ -70,3 +71,25 @@ def test_lower_thirds_are_quantiles_of_each_owner() -> None:
     for k in (0, 1, 2, 4, 5):
         assert found[k] == pytest.approx(np.quantile(values[owner == k], 1 / 3))
     assert found[3] == 0
+
+
+def test_one_thread_does_the_products_and_others_threads_stay_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second one only waits: on busy cores that was seven times the processor time."""
+
+    def threads() -> list[int]:
+        return [one.num_threads for one in ThreadpoolController().select(user_api="blas").lib_controllers]
+
+    rng = np.random.default_rng(1)
+    inside: list[list[int]] = []
+    evaluate = Networks._some
+
+    def spied(*arguments: object) -> Floats:
+        inside.append(threads())
+        return evaluate(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Networks, "_some", spied)
+    before = threads()
+    pictures = [rng.integers(0, 256, (3, SIDE, SIDE), np.uint8) for _ in range(CHANNELS)]
+    Networks([weights(rng)], brightest=255)(pictures, rng.random((3, KNOWN), np.float32))
+    assert {one for some in inside for one in some} <= {1}
+    assert threads() == before

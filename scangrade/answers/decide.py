@@ -121,7 +121,6 @@ def _answer(
     verdicts = [one.verdict for one in own]
     marked = [k for k, one in enumerate(own) if one.verdict is Verdict.MARKED]
     doubt = _doubt(own, convention, remarked=remarked) if field.kind is FieldKind.CHOICE and len(own) > 1 else ""
-    doubt = doubt or _overwritten(own)
     if convention is Convention.FILL_WINS and any(own[k].filled for k in marked):
         for k in marked:
             if own[k].sight in _THIN:  # beside a fill, the fill is the answer; how much of a fill this is a person must say
@@ -129,6 +128,9 @@ def _answer(
     halves = [k for k in marked if own[k].sight is Sight.PARTIAL]
     if len(halves) < len(marked):
         for k in halves:  # beside a whole mark: begun and left?
+            verdicts[k] = Verdict.UNSURE
+    if any(one.verdict is Verdict.UNSURE and one.sight is Sight.STRAY for one in own):
+        for k in marked:  # what runs through another box of the field may be over its marks, too
             verdicts[k] = Verdict.UNSURE
     darkest = max((own[k].ink for k in marked), default=0.0)
     weak = [k for k in marked if not own[k].strong or own[k].ink < settings.strong_share_of_field * darkest]
@@ -153,13 +155,6 @@ def _answer(
         ),
         doubt,
     )
-
-
-def _overwritten(own: Sequence[Judged]) -> str:
-    """That something not meant for one box runs through a field: it may be over the marks that look clear, too."""
-    if any(one.verdict is Verdict.UNSURE and one.sight is Sight.STRAY for one in own) and len(own) > 1:
-        return "something is written through the boxes: look which marks are meant"
-    return ""
 
 
 def _doubt(own: Sequence[Judged], convention: Convention, *, remarked: bool) -> str:

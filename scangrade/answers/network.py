@@ -7,15 +7,23 @@ a row of pixels are plain matrices as they stand, or copies of long pieces, and 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 Floats = NDArray[np.float32]
 
 _AT_ONCE: Final = 256  # pictures: few enough for a layer's row to stay in a processor's cache
 _ZERO: Final = np.float32(0)
+
+
+@lru_cache(maxsize=1)
+def _products() -> ThreadpoolController:
+    """The threads of numpy's matrix products; looked up once, since that takes longer than some hundred pictures."""
+    return ThreadpoolController()
 
 
 class Networks:
@@ -73,10 +81,12 @@ class Networks:
         if not count:
             return result
         layers = _Layers(self, pictures[0].shape[1], min(count, _AT_ONCE))
-        for start in range(0, count, _AT_ONCE):
-            some = slice(start, start + _AT_ONCE)
-            found = self._some([one[some] for one in pictures], known[some], layers)
-            result[some] = found.T
+        # products as small as these keep a second thread busy with waiting: twice the processor time for the same result
+        with _products().limit(limits=1, user_api="blas"):
+            for start in range(0, count, _AT_ONCE):
+                some = slice(start, start + _AT_ONCE)
+                found = self._some([one[some] for one in pictures], known[some], layers)
+                result[some] = found.T
         return result
 
     def _some(self, pictures: Sequence[NDArray[np.uint8]], known: Floats, layers: _Layers) -> Floats:
