@@ -10,6 +10,7 @@ import json
 import math
 import secrets
 import shlex
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -38,6 +39,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 _PATH = click.Path(path_type=Path)
 _VERBOSE = "scangrade.verbose"
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 _DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t"}
 _DECIMALS = {"point": ".", "comma": ","}
 
@@ -46,6 +48,7 @@ class _Commands(click.Group):
     """The one place that turns exceptions into text and an exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        _end_as_interrupted()
         try:
             code = super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit):
@@ -71,6 +74,18 @@ class _Commands(click.Group):
             )
             code = ExitCode.INTERNAL
         ctx.exit(int(code or ExitCode.DECIDED))
+
+
+def _end_as_interrupted() -> None:
+    """Have whoever ends this process (the system at its end, a closed terminal) end it as Ctrl-C does: in order, and with a word."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # not where `nohup` has it ignored
+            signal.signal(number, _interrupt)
+
+
+def _interrupt(number: int, frame: object) -> None:  # noqa: ARG001 - what handlers are called with
+    raise KeyboardInterrupt
 
 
 def _verbose(command: Command) -> Command:
@@ -640,7 +655,8 @@ def _first_line(path: Path) -> str:
 
 
 def _say(text: str) -> None:
-    click.echo(text, err=True)
+    # names of files and words in them may hold what a terminal would obey, and bytes that are no characters
+    click.echo(text.translate(_CONTROLS).encode(errors="backslashreplace").decode(), err=True)
 
 
 def _trace(ctx: click.Context) -> None:

@@ -49,7 +49,7 @@ from scangrade.model import (
     page_key,
 )
 from scangrade.opening import exposed, open_run, record_definitions, take_in
-from scangrade.paper.rasterise import SUFFIXES
+from scangrade.paper.rasterise import SUFFIXES, looks_like_scan
 from scangrade.progress import Progress, Silent
 from scangrade.reading import PaperReader, ReaderFactory, read_pending
 from scangrade.run.files import as_csv, write_whole
@@ -150,7 +150,7 @@ def grade(
     """
     definitions = load_definitions(layout, rubric, roster)
     blank_form = definitions.layout.reference
-    found = find_scans(scans, suffixes=SUFFIXES, leave_out=[out, blank_form] if blank_form else [out])
+    found = find_scans(scans, suffixes=SUFFIXES, leave_out=[out, blank_form] if blank_form else [out], is_scan=looks_like_scan)
     with open_run(out, writes=(GRADEBOOK, SCORES, MARKS, FLAGS, PAGES)) as store:
         changes = record_definitions(store, definitions)
         notes = take_in(store, found)

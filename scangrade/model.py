@@ -604,6 +604,8 @@ class Booklet:
     pages: Mapping[int, ScannedPage]
     duplicates: tuple[ScannedPage, ...] = ()  #: further images of a page already there
     missing: tuple[int, ...] = ()  #: pages with boxes that did not come in, and all others
+    #: images that people put others in the place of: what was decided at them about the booklet holds
+    superseded: tuple[ScannedPage, ...] = ()
 
 
 class MatchStatus(StrEnum):

@@ -6,6 +6,7 @@ are derived again each time.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
@@ -21,9 +22,10 @@ from scangrade import __version__, settings
 from scangrade.check import Definitions, Source, load_definitions
 from scangrade.errors import OutputError, UsageError
 from scangrade.model import FEATURES
-from scangrade.run.intake import Found, content_sha256, identify_files
+from scangrade.run.files import sync_folder
+from scangrade.run.intake import Found, content_sha256, identify_files, shown_name
 from scangrade.run.lock import RunLock
-from scangrade.run.store import FORGOTTEN, STORE_NAME, Store
+from scangrade.run.store import FORGOTTEN, STORE_NAME, ScanOnDisk, Store
 
 _PRIVATE = 0o700  # a run holds names, numbers, grades and pictures of handwriting
 
@@ -74,6 +76,8 @@ def open_run(folder: Path, *, writes: Sequence[str]) -> Iterator[Store]:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir(mode=_PRIVATE, exist_ok=True)
+        with contextlib.suppress(OSError):  # who may not read the folder above cannot do that
+            sync_folder(folder.parent)  # a run folder must outlast a power cut as what is in it does
         if os.name == "posix" and not any(folder.iterdir()):
             folder.chmod(_PRIVATE)  # whoever made it empty made it for this
     except OSError as error:
@@ -266,17 +270,43 @@ def take_in(store: Store, found: Found) -> tuple[str, ...]:
         If a scan cannot be read, or one that the run has not finished is neither among these nor where it was.
     """
     files = identify_files(found.scans)
+    replaced = _give_up_replaced(store, files)
     known = len(store.scans())
     repeats = store.register(files)
+    again = store.try_again()
     _find_unfinished(store)
-    notes = [f"{one.name}: the same content as {one.known_as}, which the run has already; nothing to add." for one in repeats]
+    notes = [*replaced, *([f"Read once more, having failed before: {again}."] if again else [])]
+    notes += [f"{one.name}: the same content as {one.known_as}, which the run has already; nothing to add." for one in repeats]
     if known and len(store.scans()) == known:
         notes.append("No new scans: the run has all of these already.")
-    if found.ignored:
-        names = ", ".join(path.as_posix() for path in found.ignored[:3])
-        more = f" and {len(found.ignored) - 3} more" if len(found.ignored) > 3 else ""
-        notes.append(f"Left out of the folders, being no scans by their names: {names}{more}.")
+    others = [path for path in found.ignored if path not in found.misnamed]
+    if others:
+        notes.append(f"Left out of the folders, being no scans by their names: {_some(others)}.")
+    if found.misnamed:
+        notes.append(
+            f"Left out as well, though they look like scans inside: {_some(found.misnamed)}. If they are, give them each by name."
+        )
     return tuple(notes)
+
+
+def _give_up_replaced(store: Store, files: Sequence[ScanOnDisk]) -> list[str]:
+    """Wait no longer for scans that were not read to their end, and in whose place another content is given now."""
+    given = {file.path: file for file in files}
+    contents = {file.sha256 for file in files}
+    notes = []
+    for scan in store.unfinished():
+        if scan.path in given and scan.sha256 not in contents:
+            aside = store.give_up(scan.id)
+            rest = f"{aside} of its pages were not read, and are set aside" if aside else "nothing had been read of it"
+            notes.append(
+                f"{scan.name}: has another content than when it was first given; {rest}. What it holds now is a scan of its own."
+            )
+    return notes
+
+
+def _some(paths: Sequence[Path]) -> str:
+    names = ", ".join(shown_name(path) for path in paths[:3])
+    return f"{names} and {len(paths) - 3} more" if len(paths) > 3 else names
 
 
 def _find_unfinished(store: Store) -> None:

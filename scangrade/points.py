@@ -161,7 +161,8 @@ def _entry(
     """The decision: at the image at which one on the same matter was made before, else at the booklet's first page."""
     pages = [*booklet.pages.values(), *booklet.duplicates]
     item = one.question.id
-    page = next((page for page in pages if decisions.on(Topic.POINTS, page_key(page), item) is not None), pages[0])
+    known = (page for page in (*pages, *booklet.superseded) if decisions.on(Topic.POINTS, page_key(page), item) is not None)
+    page = next(known, pages[0])
     return Entry(
         0,
         uuid.uuid4().hex,

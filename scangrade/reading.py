@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from scangrade import settings
-from scangrade.errors import ScangradeError
+from scangrade.errors import ScangradeError, UsageError
 from scangrade.model import Layout, PageResult, PageSetAside, Reason
-from scangrade.paper.rasterise import ScanFile, open_scan
+from scangrade.paper.rasterise import ScanFile, check_readable, open_scan
 from scangrade.paper.read import FormReader, read_page
 from scangrade.progress import Progress
 from scangrade.run.store import Store
-from scangrade.workers import Crash, Crew, work_through
+from scangrade.workers import Crash, Crew, time_limit, work_through
 
 R = TypeVar("R")
 
@@ -65,6 +65,7 @@ class PaperReader:
             return scan
         image = scan.page(page - 1, channel=self._dropout)
         if isinstance(image, PageSetAside):
+            check_readable(path)  # or else it is the drive that is damaged, or gone, and not the page
             return image
         return read_page(image, self._form, expected_page=(page - 1) % self._pages + 1)
 
@@ -77,9 +78,12 @@ class PaperReader:
         if path != self._path or self._scan is None:
             self._open_file.close()
             self._path, self._scan = path, None
-            self._scan = open_scan(path, limits=settings.RASTERISE)
-            if not isinstance(self._scan, PageSetAside):
-                self._open_file.enter_context(self._scan)
+            opened = open_scan(path, limits=settings.RASTERISE)
+            if isinstance(opened, PageSetAside):
+                check_readable(path)
+            else:
+                self._open_file.enter_context(opened)
+            self._scan = opened
         return self._scan
 
 
@@ -123,9 +127,15 @@ def read_pending(store: Store, layout: Layout, *, workers: int, progress: Progre
         workers=workers,
         waiting=workers * settings.WORK.waiting_per_worker,
     )
+    before = {scan.id: _stamp(scan.path) for scan in store.unfinished()}
     work, began = work_through(tasks, crew), False
     with closing(work) as finished:
         for task, result in finished:
+            if _stamp(task.path) != before[task.scan]:
+                raise UsageError(
+                    f"{task.path}: changed while it was read, so that what was read of it may be of another file. What was read until now"
+                    " is stored. Wait until the scanner has finished, and run the same command again."
+                )
             found = _set_aside(task, result) if isinstance(result, Crash) else result
             if isinstance(found, Opened):
                 store.save_opened(task.scan, found.pages)
@@ -138,6 +148,15 @@ def read_pending(store: Store, layout: Layout, *, workers: int, progress: Progre
             began = True
     if workers == 0 and began:
         _make_reader().close()
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """By what it shows that a file was written to."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None  # a drive that is gone is told by who reads
+    return stat.st_size, stat.st_mtime_ns
 
 
 def _chunks(scan: int, path: Path, pages: tuple[int, ...]) -> Iterator[Chunk]:
@@ -175,7 +194,8 @@ def _do(chunk: Chunk) -> Found:
 
 def _unless_it_fails(read: Callable[[], R]) -> R | PageSetAside:
     try:
-        return read()
+        with time_limit(settings.WORK.most_seconds):
+            return read()
     except ScangradeError:  # not the page's fault, and the same for all of them
         raise
     except Exception as error:  # whatever it is, it must cost no other page

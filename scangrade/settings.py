@@ -17,6 +17,20 @@ class RasteriseLimits:
     max_pixels: int = 120_000_000
     """A4 in colour at 600 dpi has 35 million pixels, A3 at 800 dpi 118 million; more is a mistake or an attack."""
 
+    max_bytes: int = 360_000_000
+    """Of an image unpacked: A3 in colour at 800 dpi takes 354 million. More colours, or 16 bits, fit at fewer dots; with what decoding
+    needs besides, a page stays below 1 GB."""
+
+    max_content_bytes: int = 20_000_000
+    """Of a PDF page's drawing instructions, or a colour table, unpacked. A scan has some hundred bytes, text laid under it 100,000; a
+    thousandth of that in the file could be made to unpack to anything."""
+
+    max_pages: int = 20_000
+    """Pages of one file: a thousand booklets of 20 pages. A PDF of 1 kB can claim a billion."""
+
+    max_jpeg_scans: int = 100
+    """Passes of a progressive JPEG, of which encoders make ten; each costs as much as decoding the whole image."""
+
     render_dpi: float = 200.0
     """Resolution at which a page that is not one plain scanned image is rendered: enough for boxes of 2 mm."""
 
@@ -24,8 +38,8 @@ class RasteriseLimits:
     """Longer side up to which a small page is rendered finer than that, if its images are: A4 at 150 dpi. Some programs store
     pages of 72 dpi as if they were stamps."""
 
-    render_seconds: int = 60
-    """A page of 600 dpi with masks renders in 2 s; one that takes this long was made to."""
+    render_seconds: int = 10
+    """A page of 600 dpi with masks renders in 2 s; one that takes five times as long was made to."""
 
     least_gray_dpi: float = 150.0
     """Grey images are reduced while decoding, but not below this: boxes and 0.6 mm code modules read as well as at 300 dpi
@@ -224,8 +238,28 @@ class WorkLimits:
     kept_memory_bytes: int = 128 * 2**20
     """Most free memory that a worker keeps: what the images of a usual page take together."""
 
+    most_memory_bytes: int = 2 * 2**30
+    """Memory that a worker, or a program that it starts, can have at all. The largest page takes half of that; what takes more was made
+    to, and costs its page instead of the machine."""
+
+    most_seconds: int = 60
+    """That a worker may take for one page, on the clock. A usual page takes 0.1 s, and the slowest that there should be 10 s; a decoder
+    that never ends would stop the whole batch."""
+
 
 WORK = WorkLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """How the run store is kept."""
+
+    most_log_pages: int = 262_144
+    """Pages of 4 kB that the write-ahead log takes before it is folded into the store while that is open: 1 GB, some 10,000 scanned pages.
+    Until then the run folder can be copied at any time; a log beyond that would slow down reading, and need its room twice."""
+
+
+STORE = StoreSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -990,8 +1024,12 @@ class ExportSettings:
     head_rows: int = 20
     """Rows among which the heads are looked for: OSIRIS has them in the eighth, after the course and the exam."""
 
-    most_workbook_bytes: int = 200 * 1024 * 1024
-    """Size of a workbook unpacked: a sheet of 5,000 students and 100 columns takes 30 MB, and one made to fill the memory far more."""
+    most_workbook_bytes: int = 60 * 1024 * 1024
+    """Size of a workbook unpacked: a sheet of 5,000 students and 100 columns takes 30 MB; parsed, it takes ten times as much."""
+
+    most_workbook_cells: int = 5_000_000
+    """Cells of a sheet, each row counted up to its last one: 5,000 students and 1,000 columns. One cell far to the right in every row of a
+    small file would take all memory."""
 
     most_named: int = 30
     """Students named for one reason before only their number is said: what fits on a screen."""

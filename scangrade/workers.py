@@ -3,7 +3,8 @@
 The decoders of scanned images are native code; a broken file may crash one, and the operating system may kill a process that
 needs too much memory. `concurrent.futures` then gives up the whole pool. Here such a crash costs only the task that caused it:
 everything that was under way is done again piece by piece in processes of its own, and a piece that crashes once more is
-reported as `Crash`.
+reported as `Crash`. A decoder may also never end, or fill the memory: a process ends itself after a time (`time_limit`), and
+has no more memory than the largest page needs, so that both cost what a crash does.
 
 Processes are spawned, not forked: forking a process that has threads (as OpenCV's) may hang the child.
 """
@@ -11,15 +12,17 @@ Processes are spawned, not forked: forking a process that has threads (as OpenCV
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import multiprocessing
 import os
 import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import connection
 from typing import Generic, TypeVar
@@ -104,7 +107,7 @@ def _one_by_one(pieces: Iterable[T], crew: Crew[T, R]) -> Generator[tuple[T, R |
             except BrokenProcessPool:
                 pool.shutdown()
                 pool = _pool(crew, 1)
-                result = Crash("the process that read it crashed, and crashed again on a second try")
+                result = Crash("the process that read it crashed or took too long, and did so again on a second try")
             yield piece, result
     finally:
         pool.shutdown(cancel_futures=True)
@@ -123,8 +126,14 @@ def _start(prepare: Callable[[], None]) -> None:
 
 def begin_worker() -> None:
     """Make this process a worker: it leaves Ctrl-C to its parent, ends with it, and does image after image well."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent is the one that answers it
+    for number in (
+        signal.SIGINT,
+        getattr(signal, "SIGHUP", None),
+    ):  # they reach the whole group; the parent is who answers them
+        if number is not None:
+            signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    _limit_memory()
     settle_process()
 
 
@@ -140,6 +149,32 @@ def settle_process() -> None:
 
     cv2.setNumThreads(1)
     threadpool_limits(1)
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """End this process if the block takes longer, even inside of native code; nothing where this is no worker process."""
+    if multiprocessing.parent_process() is None:
+        yield
+        return
+    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - where a traceback of all threads would go
+        faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+
+
+def _limit_memory() -> None:
+    """Have this process, and the programs that it starts, be refused memory beyond a bound, where the system knows such."""
+    if not sys.platform.startswith("linux"):
+        return
+    import resource  # noqa: PLC0415 - there is none on Windows
+
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    most = settings.WORK.most_memory_bytes
+    if hard == resource.RLIM_INFINITY or hard > most:
+        resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
 
 
 def _keep_memory() -> None:

@@ -142,10 +142,13 @@ def place_pages(booklet: Booklet, added: Sequence[ScannedPage], layout: Layout, 
     decisions : Decisions
     """
     images: dict[int, list[ScannedPage]] = defaultdict(list)
+    superseded: list[ScannedPage] = []
     for page in (*booklet.pages.values(), *booklet.duplicates):
-        gone = fate_of(page, decisions) in _REMOVED or assigned_booklet(decisions.on(Topic.PAGE, page_key(page))) is not None
-        if isinstance(page.result, PageRead) and not gone:
+        fate, given = fate_of(page, decisions), assigned_booklet(decisions.on(Topic.PAGE, page_key(page)))
+        if isinstance(page.result, PageRead) and fate not in _REMOVED and given is None:
             images[page.result.page].append(page)
+        elif given is None and fate is not PageFate.FOREIGN:
+            superseded.append(page)
     for page in added:
         if isinstance(page.result, PageRead):
             images[page.result.page].append(page)
@@ -153,6 +156,7 @@ def place_pages(booklet: Booklet, added: Sequence[ScannedPage], layout: Layout, 
         chosen = [page for page in held if fate_of(page, decisions) is PageFate.COUNTS]
         if chosen:
             images[number] = [max(chosen, key=lambda page: _seq(page, decisions))]
+            superseded += [page for page in held if page is not images[number][0]]
     pages = {number: images[number][0] for number in sorted(images) if images[number]}
     duplicates = tuple(page for number in pages for page in images[number][1:])
     missing = tuple(page.number for page in layout.pages if page.number not in pages)
@@ -161,7 +165,10 @@ def place_pages(booklet: Booklet, added: Sequence[ScannedPage], layout: Layout, 
         for number in {*pages, *booklet.pages}
         if _refs(number, pages, duplicates) != _refs(number, booklet.pages, booklet.duplicates)
     )
-    return Placed(replace(booklet, pages=pages, duplicates=duplicates, missing=missing) if changed else booklet, changed)
+    if not changed:
+        return Placed(booklet, changed)
+    placed = replace(booklet, pages=pages, duplicates=duplicates, missing=missing, superseded=tuple(superseded))
+    return Placed(placed, changed)
 
 
 def _seq(page: ScannedPage, decisions: Decisions) -> int:
@@ -295,7 +302,7 @@ def of_booklet(topic: Topic, booklet: Booklet, decisions: Decisions, item: str =
     """The ruling on a booklet, whichever of its page images it was made at; the newest where there are several."""
     found = [
         ruling
-        for page in (*booklet.pages.values(), *booklet.duplicates)
+        for page in (*booklet.pages.values(), *booklet.duplicates, *booklet.superseded)
         if (ruling := decisions.on(topic, page_key(page), item)) is not None
     ]
     return max(found, key=lambda ruling: ruling.last.seq, default=None)

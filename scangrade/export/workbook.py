@@ -7,9 +7,11 @@ that checks its own file for changes then refuses it. So the sheet's XML is edit
 from __future__ import annotations
 
 import io
+import lzma
 import posixpath
 import re
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
@@ -31,6 +33,29 @@ _REL_ID: Final = "{http://schemas.openxmlformats.org/officeDocument/2006/relatio
 _WORKBOOK: Final = "xl/workbook.xml"
 _REF: Final = re.compile(r"([A-Z]+)(\d+)")
 _ZEROS: Final = re.compile(r"0{2,}")
+_MOST_COLUMNS: Final = 16_384  # of a sheet, by the format
+_MOST_DIGITS: Final = 300  # of a number, which is a double: beyond, there is none
+
+#: What a damaged archive, or one made to harm, raises from any place.
+_DAMAGED: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    etree.XMLSyntaxError,
+    LookupError,
+    ValueError,
+    ArithmeticError,
+    AttributeError,
+    TypeError,
+    EOFError,
+    OSError,
+    NotImplementedError,
+    RuntimeError,  # a part with a password
+)
+
+
+class _TooWideError(Exception):
+    """A sheet whose rows, as far as they reach, have more cells than fit into memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +130,11 @@ def read_workbook(raw: bytes, name: str, *, known: Callable[[Sequence[str]], boo
             sheets = _sheets(archive)
             texts, pads = _shared_texts(archive), _paddings(archive)
             read = [(title, part, tuple(_rows(_parsed(archive.read(part)), texts, pads))) for title, part in sheets]
-    except (zipfile.BadZipFile, etree.XMLSyntaxError, KeyError, IndexError, ValueError) as error:
+    except _TooWideError as error:
+        raise UsageError(
+            f"{name}: its rows reach too far for a class list. Delete what stands far to the right, or save the sheet as CSV (UTF-8)."
+        ) from error
+    except _DAMAGED as error:
         raise UsageError(f"{name}: is damaged, or no Excel workbook. Export it again.") from error
     full = [(title, part, rows) for title, part, rows in read if rows]
     if not full:
@@ -168,11 +197,15 @@ def _numbered(root: etree._Element) -> Iterator[tuple[int, etree._Element]]:
 
 
 def _rows(root: etree._Element, texts: Sequence[str], pads: Sequence[int]) -> Iterator[ForeignRow]:
+    room = 0
     for number, row in _numbered(root):
         cells: dict[int, str] = {}
         for column, cell in _columns(row):
             cells[column] = _shown(cell, texts, pads)
         if any(one.strip() for one in cells.values()):
+            room += max(cells) + 1
+            if room > EXPORT.most_workbook_cells:
+                raise _TooWideError
             yield ForeignRow(number, tuple(cells.get(one, "") for one in range(max(cells) + 1)))
 
 
@@ -181,6 +214,8 @@ def _columns(row: etree._Element) -> Iterator[tuple[int, etree._Element]]:
     for cell in row.iterchildren(f"{_MAIN}c"):
         found = _REF.fullmatch(cell.get("r", ""))
         column = _index(found[1]) if found else column + 1
+        if column >= _MOST_COLUMNS:
+            raise ValueError(f"column {column} of a sheet, which has {_MOST_COLUMNS} at most")
         yield column, cell
 
 
@@ -195,6 +230,8 @@ def _shown(cell: etree._Element, texts: Sequence[str], pads: Sequence[int]) -> s
     try:
         number = Decimal(value)
     except InvalidOperation:
+        return value
+    if not number.is_finite() or abs(number.adjusted()) > _MOST_DIGITS:
         return value
     if number != number.to_integral_value():
         return f"{number.normalize():f}"

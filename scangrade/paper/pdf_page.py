@@ -33,6 +33,7 @@ from scangrade.paper.pixels import (
     from_pillow,
     from_rgb,
     page_reduction,
+    pillow_pixel_bytes,
     shrink,
     squared,
     stretches,
@@ -40,6 +41,9 @@ from scangrade.paper.pixels import (
 from scangrade.settings import RasteriseLimits
 
 POINTS_PER_INCH = 72.0
+_UNPACKED_SMALLER = frozenset(("/ASCII85Decode", "/ASCIIHexDecode", "/A85", "/AHx"))
+_MOST_PALETTE_BYTES = 2**16  # 256 colours take 1 kB at most
+_MOST_UNPACKED = 3000  # times that LZW can unpack to, the most of all packings
 _LETTER = (0.0, 0.0, 612.0, 792.0)  # what viewers show for a page without a size
 _DEEPEST = 32  # levels of a page tree or of nested forms; real ones have a handful
 _END_OF_BLOCK = 0x001001
@@ -146,7 +150,7 @@ def _x_objects(resources: pikepdf.Object | None) -> list[pikepdf.Object]:
 # --------------------------------------------------------------------------- what the page draws
 
 
-def sole_drawing(page: pikepdf.Page, *, least_page_share: float) -> Drawing | None:
+def sole_drawing(page: pikepdf.Page, *, limits: RasteriseLimits) -> Drawing | None:
     """The image that makes up the page, None where the page is anything else than one image that covers it.
 
     Raises
@@ -158,19 +162,42 @@ def sole_drawing(page: pikepdf.Page, *, least_page_share: float) -> Drawing | No
     present = _x_objects(resources)
     if not isinstance(resources, pikepdf.Dictionary) or len(present) != 1 or has_annotations(page):
         return None
+    contents = page.obj.get("/Contents")
+    streams = list(contents) if isinstance(contents, pikepdf.Array) else [contents]
+    if sum(_unpacked(one, limits.max_content_bytes) for one in streams) > limits.max_content_bytes:
+        return None
     drawing, clips = _follow(pikepdf.parse_content_stream(page), resources)
     if drawing is None:
         return None
     shown, placed = visible_box(page), _bounds(drawing.matrix)
     seen = _overlap(placed, shown)
-    if _area(seen) < least_page_share * _area(shown):
+    if _area(seen) < limits.least_page_share * _area(shown):
         return None
-    slack = (1.0 - least_page_share) / 10 * max(shown[2] - shown[0], shown[3] - shown[1])
+    slack = (1.0 - limits.least_page_share) / 10 * max(shown[2] - shown[0], shown[3] - shown[1])
     clipped = any(
         clip[0] > seen[0] + slack or clip[1] > seen[1] + slack or clip[2] < seen[2] - slack or clip[3] < seen[3] - slack
         for clip in clips
     )
     return None if clipped else drawing
+
+
+def _unpacked(stream: pikepdf.Object | None, most: int) -> int:
+    """How many bytes a stream holds, or no less; found without ever unpacking more than `most` of them.
+
+    Compressed data can be made to unpack to a thousand times its size, and to a million times where it is compressed twice.
+    """
+    if not isinstance(stream, pikepdf.Stream):
+        return 0
+    raw = stream.read_raw_bytes()
+    packings = [str(one) for one in _as_list(stream.get("/Filter")) if str(one) not in _UNPACKED_SMALLER]
+    if not packings:
+        return len(raw)
+    if packings == ["/FlateDecode"] and len(_as_list(stream.get("/Filter"))) == 1:
+        try:
+            return len(zlib.decompressobj().decompress(raw, most + 1))
+        except zlib.error:
+            return len(raw)  # qpdf takes what it can, which is no more than what came before the fault
+    return len(raw) * int(min(most, _MOST_UNPACKED ** len(packings)))
 
 
 def has_annotations(page: pikepdf.Page) -> bool:
@@ -319,26 +346,26 @@ def plain_image(page: pikepdf.Page, *, channel: str, limits: RasteriseLimits) ->
     TooLargeError
         Where it has more pixels than a page can have.
     """
-    drawing = sole_drawing(page, least_page_share=limits.least_page_share)
+    drawing = sole_drawing(page, limits=limits)
     if drawing is None or _slanted(drawing.matrix):
         return None
     samples = _samples(drawing)
     if samples is None:
         return None
-    check_size(samples.width, samples.height, limits.max_pixels)
+    check_size(samples.width, samples.height, limits, pixel_bytes=samples.channels * samples.bits / 8)
     across_dpi, down_dpi = _resolution(drawing.matrix, samples, user_unit(page))
     factor = page_reduction(
         min(across_dpi, down_dpi), max(samples.width, samples.height), bilevel=samples.bits == 1, limits=limits
     )
     raw = drawing.image.read_raw_bytes()
-    decoded = _decode(raw, samples, factor=factor, channel=channel, most_pixels=limits.max_pixels)
+    decoded = _decode(raw, samples, factor=factor, channel=channel, limits=limits)
     if decoded is None:
         return None
     if samples.inverted:
         decoded = cv2.bitwise_not(decoded).astype(np.uint8, copy=False)
     across_dpi, down_dpi = across_dpi / factor, down_dpi / factor
     upright, turned = _laid(decoded, drawing.matrix, quarter_turns(page))
-    pixels, dpi = squared(upright, *((down_dpi, across_dpi) if turned else (across_dpi, down_dpi)))
+    pixels, dpi = squared(upright, *((down_dpi, across_dpi) if turned else (across_dpi, down_dpi)), limits)
     return PageImage(np.ascontiguousarray(pixels), dpi, _digest(raw, samples, drawing.matrix, quarter_turns(page)))
 
 
@@ -373,7 +400,7 @@ def placed_image(page: pikepdf.Page, *, limits: RasteriseLimits) -> Placed | Non
     UndecodableError
         Where the page draws an image that the file does not hold.
     """
-    drawing = sole_drawing(page, least_page_share=limits.least_page_share)
+    drawing = sole_drawing(page, limits=limits)
     if drawing is None or _slanted(drawing.matrix):
         return None
     samples = _samples(drawing)
@@ -469,7 +496,7 @@ def _color_space(stored: pikepdf.Object | None, *, optional: bool) -> tuple[int,
 
 def _indexed(stored: pikepdf.Array) -> tuple[int, bytes] | None:
     base = _color_space(stored[1], optional=False)
-    if base is None or base[1]:
+    if base is None or base[1] or _unpacked(stored[3], _MOST_PALETTE_BYTES) > _MOST_PALETTE_BYTES:
         return None
     table = stored[3].read_bytes() if isinstance(stored[3], pikepdf.Stream) else bytes(stored[3])
     entries = (int(stored[2]) + 1) * base[0]
@@ -479,14 +506,14 @@ def _indexed(stored: pikepdf.Array) -> tuple[int, bytes] | None:
     return 1, table if base[0] == 3 else bytes(value for gray in table for value in (gray, gray, gray))
 
 
-def _decode(raw: bytes, samples: _Samples, *, factor: int, channel: str, most_pixels: int) -> Gray | None:
+def _decode(raw: bytes, samples: _Samples, *, factor: int, channel: str, limits: RasteriseLimits) -> Gray | None:
     if not raw:
         raise UndecodableError("is empty")
     match samples.filter:
         case "/DCTDecode":
-            return _decode_jpeg(raw, samples, factor=factor, channel=channel, most_pixels=most_pixels)
+            return _decode_jpeg(raw, samples, factor=factor, channel=channel, limits=limits)
         case "/JPXDecode":
-            return _decode_jpeg2000(raw, factor=factor, channel=channel, most_pixels=most_pixels)
+            return _decode_jpeg2000(raw, factor=factor, channel=channel, limits=limits)
         case "/CCITTFaxDecode":
             return _decode_fax(raw, samples, factor=factor, channel=channel)
         case "/FlateDecode":
@@ -495,28 +522,28 @@ def _decode(raw: bytes, samples: _Samples, *, factor: int, channel: str, most_pi
             return None
 
 
-def _decode_jpeg(raw: bytes, samples: _Samples, *, factor: int, channel: str, most_pixels: int) -> Gray | None:
+def _decode_jpeg(raw: bytes, samples: _Samples, *, factor: int, channel: str, limits: RasteriseLimits) -> Gray | None:
     try:
         with Image.open(io.BytesIO(raw), formats=["JPEG"]) as header:
             size, mode = header.size, header.mode
     except Image.DecompressionBombError as error:
-        raise TooLargeError(samples.width, samples.height, most_pixels) from error
+        raise TooLargeError(samples.width, samples.height, limits.max_pixels) from error
     except (OSError, ValueError, SyntaxError) as error:
         raise UndecodableError("is not the JPEG that it should be") from error
-    check_size(*size, most_pixels)
+    check_size(*size, limits)
     expected = {1: "L", 3: "RGB"}[samples.channels]
     if size != (samples.width, samples.height) or mode != expected or samples.palette or samples.parameters:
         return None
-    return from_jpeg(raw, factor=factor, channel=channel, exif=False)
+    return from_jpeg(raw, factor=factor, channel=channel, exif=False, most_scans=limits.max_jpeg_scans)
 
 
-def _decode_jpeg2000(raw: bytes, *, factor: int, channel: str, most_pixels: int) -> Gray | None:
+def _decode_jpeg2000(raw: bytes, *, factor: int, channel: str, limits: RasteriseLimits) -> Gray | None:
     try:
         image = Image.open(io.BytesIO(raw), formats=["JPEG2000"])
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UndecodableError("is not the JPEG 2000 that it should be") from error
     with image:
-        check_size(*image.size, most_pixels)
+        check_size(*image.size, limits, pixel_bytes=pillow_pixel_bytes(image.mode))
         if image.mode not in ("L", "RGB"):
             return None
         image.reduce = factor.bit_length() - 1  # type: ignore[method-assign,assignment]

@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import IO
 
 import cv2
 import numpy as np
@@ -40,6 +41,8 @@ _REDUCED_COLOR = {
     8: cv2.IMREAD_REDUCED_COLOR_8,
 }
 
+_START_OF_SCAN = b"\xff\xda"
+
 _DPI_SLACK = 0.1  # PNG counts dots per metre, page sizes are rounded: 300 dpi comes as 299.9994
 _SQUARE_ENOUGH = 1.03  # registration takes print scales from 0.94 to 1.03, and this much stretch in one direction
 
@@ -58,8 +61,10 @@ class UndecodableError(Exception):
 class TooLargeError(UndecodableError):
     """An image has more pixels than a page can have."""
 
-    def __init__(self, width: int, height: int, most: int) -> None:
-        super().__init__(f"has {width} x {height} pixels, more than the {most / 1e6:g} million that a page can have")
+    def __init__(self, width: int, height: int, most: float) -> None:
+        super().__init__(
+            f"has {width} x {height} pixels, more than the {most / 1e6:.3g} million that a page of its kind can have"
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,7 +98,7 @@ def codec_complaints() -> Iterator[Complaints]:
         yield complaints
         return
     sys.stderr.flush()
-    with tempfile.TemporaryFile() as caught:
+    with _scratch() as caught:
         os.dup2(caught.fileno(), 2)
         try:
             yield complaints
@@ -109,6 +114,13 @@ def codec_complaints() -> Iterator[Complaints]:
                     complaints.damage = line.decode(errors="replace").strip()
 
 
+def _scratch() -> IO[bytes]:
+    """A nameless file; in memory where the system has such, so that a full disk costs no page."""
+    if sys.platform.startswith("linux"):
+        return os.fdopen(os.memfd_create("complaints"), "w+b")
+    return tempfile.TemporaryFile()
+
+
 def page_reduction(dpi: float | None, longer_px: int, *, bilevel: bool, limits: RasteriseLimits) -> int:
     """By how much a page is reduced so that enough resolution is left: 1, 2, 4 or 8; 1 to 6 for one bit per pixel."""
     if dpi is None:
@@ -120,19 +132,35 @@ def page_reduction(dpi: float | None, longer_px: int, *, bilevel: bool, limits: 
     )
 
 
-def check_size(width: int, height: int, most_pixels: int) -> None:
+def check_size(width: int, height: int, limits: RasteriseLimits, *, pixel_bytes: float = 1) -> None:
     """Refuse an image by what its header says, before anything is decoded.
+
+    Parameters
+    ----------
+    width, height : int
+        Pixels.
+    limits : RasteriseLimits
+    pixel_bytes : float
+        What one pixel takes, unpacked.
 
     Raises
     ------
     TooLargeError
-        Where the image has more than `most_pixels`.
+        Where the image has more pixels, or takes more memory, than a page can.
     """
-    if width * height > most_pixels:
-        raise TooLargeError(width, height, most_pixels)
+    most = min(limits.max_pixels, limits.max_bytes / pixel_bytes)
+    if width * height > most:
+        raise TooLargeError(width, height, most)
 
 
-def from_jpeg(data: bytes, *, factor: int, channel: str, exif: bool) -> Gray:
+def pillow_pixel_bytes(mode: str) -> float:
+    """What one pixel of an image of Pillow's takes, unpacked; more where a copy is needed to lay it on paper, or to convert it."""
+    return {"RGBA": 6, "RGBa": 6, "LA": 6, "La": 6, "PA": 6, "CMYK": 4, "I": 8, "F": 8}.get(
+        mode, 4 if mode.startswith("I") else 3
+    )
+
+
+def from_jpeg(data: bytes, *, factor: int, channel: str, exif: bool, most_scans: int) -> Gray:
     """Decode a JPEG to grey.
 
     Parameters
@@ -145,12 +173,16 @@ def from_jpeg(data: bytes, *, factor: int, channel: str, exif: bool) -> Gray:
         Which light to look at; "" for brightness.
     exif : bool
         Turn as the EXIF orientation says. An image inside a PDF is shown without.
+    most_scans : int
+        Passes of a progressive JPEG.
 
     Raises
     ------
     UndecodableError
         Where the data is damaged, even if a part of the picture could be saved.
     """
+    if data.count(_START_OF_SCAN) > most_scans:
+        raise UndecodableError("has more passes than an encoder makes")
     flags = (_REDUCED_COLOR if channel else _REDUCED_GRAY)[factor]
     if not exif:
         flags |= cv2.IMREAD_IGNORE_ORIENTATION
@@ -197,19 +229,19 @@ def _white_is_zero(image: Image.Image) -> bool:
 
 def _gray(image: Image.Image, channel: str, *, white_is_zero: bool) -> Gray:
     if image.mode.startswith("I"):
-        wide = np.asarray(image).astype(np.int64)
+        wide = np.asarray(image)
         if image.mode == "I" and wide.size and wide.max() > 0xFFFF:
             raise UndecodableError("has more than 16 bits per pixel")
-        deep = (np.clip(wide, 0, 0xFFFF) >> 8).astype(np.uint8)
-        return 255 - deep if white_is_zero else deep
+        deep: Gray = (np.maximum(wide, 0) >> 8).astype(np.uint8)
+        return cv2.bitwise_not(deep).astype(np.uint8, copy=False) if white_is_zero else deep
     if image.mode == "F":
         raise UndecodableError("has floating point pixels, which no scanner writes")
     if image.mode == "1":
         return np.asarray(image.convert("L"))
     if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
-        see_through = image.convert("RGBA")
-        paper = Image.new("RGBA", see_through.size, "white")
-        image = Image.alpha_composite(paper, see_through).convert("RGB")
+        see_through = image if image.mode == "RGBA" else image.convert("RGBA")
+        image = Image.new("RGB", see_through.size, "white")
+        image.paste(see_through, mask=see_through.getchannel("A"))
     if channel and image.mode != "L":
         return np.array(image.convert("RGB").getchannel({"red": "R", "green": "G", "blue": "B"}[channel]))
     return np.array(image.convert("L"))
@@ -224,12 +256,19 @@ def shrink(pixels: Gray, factor: int) -> Gray:
     return cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
-def squared(pixels: Gray, dpi_across: float, dpi_down: float) -> tuple[Gray, float]:
-    """Make pixels square by stretching the coarser direction (fax machines scan 204 x 98 dpi); gives their dpi as well."""
+def squared(pixels: Gray, dpi_across: float, dpi_down: float, limits: RasteriseLimits) -> tuple[Gray, float]:
+    """Make pixels square by stretching the coarser direction (fax machines scan 204 x 98 dpi); gives their dpi as well.
+
+    Raises
+    ------
+    TooLargeError
+        Where that would make more pixels than a page can have.
+    """
     across, down = stretches(dpi_across, dpi_down)
     if across == down == 1:
         return pixels, (dpi_across * dpi_down) ** 0.5
     size = (round(pixels.shape[1] * across), round(pixels.shape[0] * down))
+    check_size(*size, limits)
     dpi = max(dpi_across, dpi_down)
     return cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False), dpi
 

@@ -10,21 +10,24 @@ from __future__ import annotations
 import hashlib
 import io
 import math
+import os
+import struct
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 import pikepdf
-from pdf2image import convert_from_path
+from pdf2image import convert_from_path, pdfinfo_from_path
 from pdf2image.exceptions import (
     PDFInfoNotInstalledError,
     PDFPageCountError,
     PDFPopplerTimeoutError,
     PDFSyntaxError,
+    PopplerNotInstalledError,
 )
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
@@ -42,6 +45,7 @@ from scangrade.paper.pixels import (
     from_jpeg,
     from_pillow,
     page_reduction,
+    pillow_pixel_bytes,
     shrink,
     squared,
 )
@@ -51,12 +55,33 @@ __all__ = ["PageImage", "ScanFile", "open_scan"]
 
 SUFFIXES = (".pdf", ".tif", ".tiff", ".jpg", ".jpeg", ".png", ".bmp", ".webp")  #: what to look for in a folder of scans
 
+_OVERLAPS = 4  # times its size that the parts of a TIFF may have together
+_LEAST_IN, _GREATEST_IN = 0.01, 1000.0
+_PIPED_BYTES = 2  # Poppler's picture comes through a pipe, and is there twice for a moment
+_JPEG = b"\xff\xd8\xff"
 _KNOWN = "a PDF, TIFF, JPEG, PNG, BMP or WebP file"
 _PDF_HEADER_WITHIN = 1024  # bytes; mail gateways and scanners put lines before the header, and viewers allow them
 _ORIENTATION, _TRANSPOSED = 0x0112, 5  # EXIF: orientations from 5 on swap width and height
 
 # What a broken PDF may raise from any place where an object is not of the type that the format demands.
-_MALFORMED = (pikepdf.PdfError, ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, RecursionError)
+_MALFORMED = (pikepdf.PdfError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError)
+
+# What Pillow raises for a header that is not what it should be.
+_ANY_DAMAGE = (
+    UnidentifiedImageError,
+    SyntaxError,
+    EOFError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    RuntimeError,
+    struct.error,
+)
+_DAMAGED = PageSetAside(
+    Reason.UNREADABLE_FILE, "The file is damaged: not even its header can be read. Scan these pages again."
+)
 
 
 class ScanFile(ABC):
@@ -94,9 +119,9 @@ class ScanFile(ABC):
                 return self._decode(index, channel)
         except TooLargeError as fault:
             return PageSetAside(Reason.TOO_LARGE, f"Its image {fault}. Scan the page again at 300 dpi.")
-        except Image.DecompressionBombError:
+        except (Image.DecompressionBombError, MemoryError):
             return PageSetAside(
-                Reason.TOO_LARGE, "Its image has more pixels than a page can have. Scan the page again at 300 dpi."
+                Reason.TOO_LARGE, "Its image takes more memory than a page can. Scan the page again at 300 dpi."
             )
         except UndecodableError as fault:
             return PageSetAside(Reason.UNREADABLE_PAGE, f"Its image {fault}. Scan the page again.")
@@ -131,33 +156,86 @@ def open_scan(path: Path, *, limits: RasteriseLimits = RASTERISE) -> ScanFile | 
         Why the whole file cannot be read: `UNREADABLE_FILE`, `ENCRYPTED_FILE`, `EMPTY_FILE` or `TOO_LARGE`.
     """
     try:
-        with path.open("rb") as stream:
-            head = stream.read(_PDF_HEADER_WITHIN)
+        head, size = _head(path)
         if not head:
             return PageSetAside(Reason.EMPTY_FILE, "The file has 0 bytes. Scan these pages again.")
         with _without_size_warning(), codec_complaints():
             if b"%PDF-" in head:
                 return _open_pdf(path, limits)
-            if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+            if _is_tiff(head):
                 return _TiffScan(path, limits)
-            if head.startswith(b"\xff\xd8\xff"):
+            if _is_image(head) and size > limits.max_bytes:
+                return PageSetAside(
+                    Reason.TOO_LARGE,
+                    f"The file has {size / 1e6:.0f} MB, more than a page can. Scan the page again at 300 dpi.",
+                )
+            if head.startswith(_JPEG):
                 return _JpegScan(path, limits)
-            if head.startswith((b"\x89PNG\r\n\x1a\n", b"BM")) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+            if _is_image(head):
                 return _ImageScan(path, limits)
-    except Image.DecompressionBombError:
+    except _TooManyPagesError:
+        return PageSetAside(
+            Reason.TOO_LARGE, f"The file says that it has more than {limits.max_pages} pages. Split it, and give the parts."
+        )
+    except (Image.DecompressionBombError, MemoryError):
         return PageSetAside(
             Reason.TOO_LARGE, "Its image has more pixels than a page can have. Scan the page again at 300 dpi."
         )
-    except (UnidentifiedImageError, SyntaxError, EOFError, ValueError, TypeError, KeyError, ArithmeticError, RuntimeError):
-        return PageSetAside(
-            Reason.UNREADABLE_FILE, "The file is damaged: not even its header can be read. Scan these pages again."
-        )
     except OSError as error:
-        reason = error.strerror or "it is damaged"
+        if error.errno is None:
+            return _DAMAGED  # Pillow's word for it
         return PageSetAside(
-            Reason.UNREADABLE_FILE, f"The file cannot be read: {reason}. Check the file, or scan these pages again."
+            Reason.UNREADABLE_FILE, f"The file cannot be read: {error.strerror}. Check the file, or scan these pages again."
         )
+    except _ANY_DAMAGE:
+        return _DAMAGED
     return PageSetAside(Reason.UNREADABLE_FILE, f"This is not {_KNOWN}, whatever its name says. Give the scanner's own file.")
+
+
+def looks_like_scan(path: Path) -> bool:
+    """Whether a file begins like a scan, whatever its name says; false for one that cannot be read."""
+    try:
+        head, _ = _head(path)
+    except OSError:
+        return False
+    return b"%PDF-" in head or _is_tiff(head) or _is_image(head)
+
+
+def check_readable(path: Path) -> None:
+    """Make sure that the system still gives a file from its beginning to its end.
+
+    Raises
+    ------
+    UsageError
+        If it does not, as where a network drive is gone: what could not be read then says nothing of the scan.
+    """
+    try:
+        with path.open("rb") as stream:
+            stream.read(1)
+            stream.seek(max(0, stream.seek(0, os.SEEK_END) - 1))
+            stream.read(1)
+    except OSError as error:
+        raise UsageError(
+            f"{path}: cannot be read any more: {error.strerror or error}. What was read until now is stored: once the file is back, run"
+            " the same command again."
+        ) from error
+
+
+def _head(path: Path) -> tuple[bytes, int]:
+    with path.open("rb") as stream:
+        return stream.read(_PDF_HEADER_WITHIN), os.fstat(stream.fileno()).st_size
+
+
+def _is_tiff(head: bytes) -> bool:
+    return head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+def _is_image(head: bytes) -> bool:
+    return head.startswith((_JPEG, b"\x89PNG\r\n\x1a\n", b"BM")) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
+
+
+class _TooManyPagesError(Exception):
+    """A file says that it has more pages than a scan can have."""
 
 
 @contextmanager
@@ -181,8 +259,12 @@ def _open_pdf(path: Path, limits: RasteriseLimits) -> ScanFile | PageSetAside:
     except pikepdf.PdfError:
         return PageSetAside(Reason.UNREADABLE_FILE, "The PDF is damaged beyond repair. Scan these pages again.")
     try:
+        _count_kids(pdf, limits.max_pages)
         count = len(pdf.pages)
         repaired = bool(pdf.get_warnings())
+    except _TooManyPagesError:
+        pdf.close()
+        raise
     except _MALFORMED:
         pdf.close()
         return PageSetAside(
@@ -198,12 +280,30 @@ def _open_pdf(path: Path, limits: RasteriseLimits) -> ScanFile | PageSetAside:
     return _PdfScan(path, pdf, count, limits)
 
 
+def _count_kids(pdf: pikepdf.Pdf, most: int) -> None:
+    """Refuse a tree of too many pages before it is unrolled, which takes memory for each, though one object can stand for all."""
+    seen: set[tuple[int, int]] = set()
+    waiting, count = [pdf.Root.get("/Pages")], 0
+    while waiting:
+        node = waiting.pop()
+        kids = node.get("/Kids") if isinstance(node, pikepdf.Dictionary) else None
+        if not isinstance(kids, pikepdf.Array) or (node is not None and node.is_indirect and node.objgen in seen):
+            continue
+        if node is not None and node.is_indirect:
+            seen.add(node.objgen)
+        count += len(kids)
+        if count > most:
+            raise _TooManyPagesError
+        waiting += [kid for kid in kids if isinstance(kid, pikepdf.Dictionary) and "/Kids" in kid]
+
+
 class _PdfScan(ScanFile):
     def __init__(self, path: Path, pdf: pikepdf.Pdf, page_count: int, limits: RasteriseLimits) -> None:
         super().__init__(page_count)
         self._path = path
         self._pdf = pdf
         self._limits = limits
+        self._looked_through = False
 
     def close(self) -> None:
         self._pdf.close()
@@ -225,11 +325,13 @@ class _PdfScan(ScanFile):
         except _MALFORMED as error:
             raise UndecodableError("cannot be found: the page is damaged") from error
         for width, height in images:
-            check_size(width, height, limits.max_pixels)
+            check_size(width, height, limits)
         longer_in = max(width_in, height_in)
+        if not (min(width_in, height_in) > _LEAST_IN and longer_in < _GREATEST_IN):
+            raise UndecodableError(f"is on a page of {width_in:.3g} x {height_in:.3g} inches, which no paper has")
         stored_dpi = max((max(size) / longer_in for size in images), default=0.0)
         dpi = max(limits.render_dpi, min(stored_dpi, limits.render_pixels / longer_in))
-        check_size(round(width_in * dpi), round(height_in * dpi), limits.max_pixels)
+        check_size(round(width_in * dpi), round(height_in * dpi), limits, pixel_bytes=_PIPED_BYTES * (3 if channel else 1))
         pixels = from_pillow(self._poppler(index, dpi, gray=not channel, strict=False), channel=channel)
         if images and pixels.min() == pixels.max():
             self._poppler(index, dpi, gray=True, strict=True)  # blank because the page is, or because its image is broken?
@@ -238,6 +340,9 @@ class _PdfScan(ScanFile):
 
     def _poppler(self, index: int, dpi: float, *, gray: bool, strict: bool) -> Image.Image:
         try:
+            if not self._looked_through:  # before it draws, pdf2image asks for the number of pages, and would wait for ever
+                pdfinfo_from_path(str(self._path.resolve()), timeout=self._limits.render_seconds)
+                self._looked_through = True
             pages = convert_from_path(
                 self._path.resolve(),
                 dpi=dpi,  # type: ignore[arg-type]
@@ -254,6 +359,8 @@ class _PdfScan(ScanFile):
             ) from error
         except (PDFPageCountError, PDFSyntaxError) as error:
             raise UndecodableError("is damaged, or the page is") from error
+        except (PopplerNotInstalledError, UnidentifiedImageError, OSError, ValueError) as error:
+            raise UndecodableError("cannot be drawn") from error
         except PDFPopplerTimeoutError as error:
             raise UndecodableError(f"takes more than {self._limits.render_seconds} s to draw") from error
         if not pages:
@@ -278,10 +385,10 @@ def _claimed_dpi(image: Image.Image, limits: RasteriseLimits) -> tuple[float, fl
     return (down, across) if image.getexif().get(_ORIENTATION, 1) >= _TRANSPOSED else (across, down)
 
 
-def _finished(pixels: Gray, claim: tuple[float, float] | None, sha256: str) -> PageImage:
+def _finished(pixels: Gray, claim: tuple[float, float] | None, sha256: str, limits: RasteriseLimits) -> PageImage:
     if claim is None:
         return PageImage(pixels, None, sha256)
-    square, dpi = squared(pixels, *claim)
+    square, dpi = squared(pixels, *claim, limits)
     return PageImage(square, dpi, sha256)
 
 
@@ -295,6 +402,7 @@ class _TiffScan(ScanFile):
         # A stream, not a path: with a path, Pillow 13 maps the file into memory and scrambles uncompressed pages that are turned.
         self._stream = path.open("rb")
         try:
+            _count_directories(self._stream, limits.max_pages)
             self._image = self._opened()
             super().__init__(self._image.n_frames)
         except BaseException:
@@ -319,24 +427,55 @@ class _TiffScan(ScanFile):
                 self._image = self._opened()  # decoding used up what the header said
             self._image.seek(index)
             self._decoded = index
-        except (OSError, EOFError, SyntaxError, ValueError, TypeError, KeyError) as error:
+        except (OSError, *_ANY_DAMAGE) as error:
             raise UndecodableError("has a damaged header") from error
         frame = self._image
-        check_size(*frame.size, limits.max_pixels)
+        check_size(*frame.size, limits, pixel_bytes=pillow_pixel_bytes(frame.mode))
         claim, bilevel, digest = _claimed_dpi(frame, limits), frame.mode == "1", self._stored_sha256()
         pixels, factor = _reduced(from_pillow(frame, channel=channel), claim, bilevel=bilevel, limits=limits)
-        return _finished(pixels, None if claim is None else (claim[0] / factor, claim[1] / factor), digest)
+        return _finished(pixels, None if claim is None else (claim[0] / factor, claim[1] / factor), digest, limits)
 
     def _stored_sha256(self) -> str:
         """Of the page's strips or tiles as stored, and of the tags that say what they mean; not of dates and names."""
         tags = self._image.tag_v2
         meaning = (256, 257, 258, 259, 262, 266, 274, 277, 284, 292, 293, 317, 320, 338, 347, 530)
         digest = hashlib.sha256(repr([(tag, tags.get(tag)) for tag in meaning]).encode())
-        for offsets, counts in ((273, 279), (324, 325)):
-            for offset, count in zip(tags.get(offsets, ()), tags.get(counts, ()), strict=False):
-                self._stream.seek(offset)
-                digest.update(self._stream.read(count))
+        size = self._stream.seek(0, os.SEEK_END)
+        left = _OVERLAPS * size  # parts may share their bytes, but not so that a small file stands for a huge one
+        try:
+            for offsets, counts in ((273, 279), (324, 325)):
+                for offset, count in zip(tags.get(offsets, ()), tags.get(counts, ()), strict=False):
+                    left -= max(0, min(int(count), size - int(offset)))
+                    if left < 0:
+                        raise UndecodableError("has a damaged header: its parts lie upon each other")
+                    self._stream.seek(offset)
+                    digest.update(self._stream.read(count))
+        except (OSError, *_ANY_DAMAGE) as error:
+            raise UndecodableError("has a damaged header") from error
         return digest.hexdigest()
+
+
+def _count_directories(stream: BinaryIO, most: int) -> None:
+    """Refuse a TIFF of too many pages: each takes time that grows with those before it, and 6 bytes are enough for one."""
+    head = stream.read(16)
+    order = "<" if head[:2] == b"II" else ">"
+    big = head[2:4] in (b"+\0", b"\0+")
+    (place,) = struct.unpack(f"{order}Q", head[8:16]) if big else struct.unpack(f"{order}I", head[4:8])
+    seen: set[int] = set()
+    while place and place not in seen:
+        seen.add(place)
+        if len(seen) > most:
+            raise _TooManyPagesError
+        stream.seek(place)
+        counted = stream.read(8 if big else 2)
+        if len(counted) < (8 if big else 2):
+            return
+        (entries,) = struct.unpack(f"{order}{'Q' if big else 'H'}", counted)
+        stream.seek(place + len(counted) + entries * (20 if big else 12))
+        further = stream.read(8 if big else 4)
+        if len(further) < (8 if big else 4):
+            return
+        (place,) = struct.unpack(f"{order}{'Q' if big else 'I'}", further)
 
 
 class _ImageScan(ScanFile):
@@ -349,16 +488,20 @@ class _ImageScan(ScanFile):
         with Image.open(io.BytesIO(self._data)) as image:
             self._size = image.size
             self._bilevel = image.mode == "1"
+            self._pixel_bytes = self._unpacked(image.mode)
             self._claim = _claimed_dpi(image, limits)
+
+    def _unpacked(self, mode: str) -> float:
+        return pillow_pixel_bytes(mode)
 
     def close(self) -> None:
         self._data = b""
 
     def _decode(self, index: int, channel: str) -> PageImage:  # noqa: ARG002 - there is one
-        check_size(*self._size, self._limits.max_pixels)
+        check_size(*self._size, self._limits, pixel_bytes=self._pixel_bytes)
         pixels, factor = self._pixels(channel)
         claim = None if self._claim is None else (self._claim[0] / factor, self._claim[1] / factor)
-        return _finished(pixels, claim, hashlib.sha256(self._data).hexdigest())
+        return _finished(pixels, claim, hashlib.sha256(self._data).hexdigest(), self._limits)
 
     def _pixels(self, channel: str) -> tuple[Gray, int]:
         with Image.open(io.BytesIO(self._data)) as image:
@@ -371,4 +514,8 @@ class _JpegScan(_ImageScan):
 
     def _pixels(self, channel: str) -> tuple[Gray, int]:
         factor = page_reduction(min(self._claim) if self._claim else None, max(self._size), bilevel=False, limits=self._limits)
-        return from_jpeg(self._data, factor=factor, channel=channel, exif=True), factor
+        most = self._limits.max_jpeg_scans
+        return from_jpeg(self._data, factor=factor, channel=channel, exif=True, most_scans=most), factor
+
+    def _unpacked(self, mode: str) -> float:  # noqa: ARG002 - it is decoded to gray, or to three bytes
+        return 3

@@ -170,7 +170,7 @@ class Desk:
             for one in self.standing.entries[-400:]
             if one.reviewer == reviewer and one.topic is Topic.MARK
         ]
-        gaps = [after - before for before, after in pairwise(times) if after - before < REVIEW.longest_thought_s]
+        gaps = [after - before for before, after in pairwise(times) if 0 <= after - before < REVIEW.longest_thought_s]
         return statistics.fmean(gaps) if len(gaps) >= REVIEW.least_for_pace else None
 
     def moved_scans(self) -> tuple[str, ...]:
@@ -426,7 +426,11 @@ class Desk:
         pages = [*booklet.pages.values(), *booklet.duplicates]
         if not pages:
             raise RefusedError("This booklet has no page any more.")
-        known = (page for page in pages if self.standing.decisions.on(topic, page_key(page), item) is not None)
+        known = (
+            page
+            for page in (*pages, *booklet.superseded)
+            if self.standing.decisions.on(topic, page_key(page), item) is not None
+        )
         page = next(known, pages[0])
         return _entry(
             topic,

@@ -122,7 +122,7 @@ def write_whole(path: Path, content: bytes) -> None:
             with contextlib.suppress(OSError):
                 temporary.unlink()
             raise
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise OutputError(
             f"{path}: cannot be written: {error.strerror or error}."
@@ -130,7 +130,8 @@ def write_whole(path: Path, content: bytes) -> None:
         ) from error
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Put to disk which files a folder holds, on systems where that is not done with the files themselves."""
     if os.name != "posix":  # elsewhere a folder cannot be opened to be synced
         return
     handle = os.open(folder, os.O_RDONLY)

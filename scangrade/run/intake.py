@@ -8,12 +8,15 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Collection, Iterable, Sequence
+import unicodedata
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from scangrade.errors import UsageError
 from scangrade.run.store import Scan, ScanOnDisk
+
+_JOINERS = "\u200c\u200d"  # how letters hang together, in Persian for one
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,29 +25,43 @@ class Found:
 
     scans: tuple[Path, ...]
     ignored: tuple[Path, ...]
+    misnamed: tuple[Path, ...] = ()  #: of those ignored, what is a scan by its content
 
 
-def find_scans(given: Sequence[Path], *, suffixes: Sequence[str], leave_out: Collection[Path] = ()) -> Found:
+def find_scans(
+    given: Sequence[Path],
+    *,
+    suffixes: Sequence[str],
+    leave_out: Collection[Path] = (),
+    is_scan: Callable[[Path], bool] = lambda _: False,
+) -> Found:
     """Expand files and folders into scans.
 
     Parameters
     ----------
     given : sequence of Path
-        Files in the order in which they count, and folders, taken with all folders in them in natural order (2 before 10).
+        Files in the order in which they count, and folders, taken with all folders in them in natural order (2 before 10), also
+        where those are links.
     suffixes : sequence of str
         What names of scans in a folder end in, in lower case with the dot.
     leave_out : collection of Path
         Files and folders that are never scans: the run folder, the layout's blank form. Hidden files are not either.
+    is_scan : callable
+        Whether a file is a scan by its content; asked of those in folders that are none by their name.
 
     Raises
     ------
     UsageError
-        If a path does not exist, or no scan is left.
+        If a path does not exist or is no file, a folder cannot be looked into, or no scan is left.
     """
     absent = [path for path in given if not path.exists()]
     if absent:
         names = ", ".join(str(path) for path in absent)
         raise UsageError(f"{names}: no such file or folder. Check the name, or the folder you are in.")
+    strange = [path for path in given if not (path.is_dir() or path.is_file())]
+    if strange:  # a pipe would be waited for without end, and could not be read again
+        names = ", ".join(str(path) for path in strange)
+        raise UsageError(f"{names}: is neither a file nor a folder. Save the scan as a file, and give that.")
     out = {path.resolve() for path in leave_out}
     scans: dict[Path, Path] = {}
     ignored: list[Path] = []
@@ -60,15 +77,31 @@ def find_scans(given: Sequence[Path], *, suffixes: Sequence[str], leave_out: Col
     if not scans:
         names = ", ".join(str(path) for path in given)
         raise UsageError(f"{names}: no scan in there. Scans are files that end in {', '.join(suffixes)}.")
-    return Found(tuple(scans.values()), tuple(ignored))
+    left = [path for path in ignored if path.resolve() not in scans]
+    return Found(tuple(scans.values()), tuple(left), tuple(path for path in left if is_scan(path)))
 
 
 def _files_of(folder: Path, out: Collection[Path]) -> list[Path]:
-    files = []
-    for where, folders, names in os.walk(folder):
-        here = Path(where)
-        folders[:] = [name for name in folders if not name.startswith(".") and (here / name).resolve() not in out]
-        files += [here / name for name in names if not name.startswith(".") and (here / name).resolve() not in out]
+    """All files below a folder, those behind links as well; what a folder that cannot be looked into holds would be lost in silence."""
+    files: list[Path] = []
+    seen: set[Path] = set()
+    waiting = [folder]
+    while waiting:
+        here = waiting.pop()
+        resolved = here.resolve()
+        if resolved in seen:  # a link to a folder above would be followed without end
+            continue
+        seen.add(resolved)
+        try:
+            with os.scandir(here) as entries:
+                held = [(here / entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith(".")]
+        except OSError as error:
+            raise UsageError(
+                f"{here}: cannot be looked into: {error.strerror or error}. Check your rights to it, or move it out of {folder}."
+            ) from error
+        kept = [(path, is_folder) for path, is_folder in held if path.resolve() not in out]
+        waiting += [path for path, is_folder in kept if is_folder]
+        files += [path for path, is_folder in kept if not is_folder and (path.is_file() or path.is_symlink())]
     return sorted(files, key=natural_key)
 
 
@@ -84,14 +117,41 @@ def natural_key(path: Path) -> tuple[tuple[tuple[int, int, str], ...], ...]:
 
 
 def identify_files(paths: Sequence[Path]) -> tuple[ScanOnDisk, ...]:
-    """Know each file by the SHA-256 of its content; its name is its path as given, with forward slashes.
+    """Know each file by the SHA-256 of its content; its name is its path as given, with forward slashes (see `shown_name`).
 
     Raises
     ------
     UsageError
-        If a file cannot be read.
+        If files cannot be read; it names all of them.
     """
-    return tuple(ScanOnDisk(path.as_posix(), path.resolve(), content_sha256(path)) for path in paths)
+    identified, unreadable = [], []
+    for path in paths:
+        try:
+            identified.append(ScanOnDisk(shown_name(path), path.resolve(), content_sha256(path)))
+        except UsageError as error:
+            unreadable.append(str(error))
+    if unreadable:
+        raise UsageError("\n".join(unreadable))
+    return tuple(identified)
+
+
+def shown_name(path: Path) -> str:
+    r"""A path as people and our files know it: with forward slashes, and what cannot be seen or written spelled out.
+
+    Names of files may hold line ends, which would end a row of a CSV file, and bytes that are no text in any alphabet.
+
+    Examples
+    --------
+    >>> shown_name(Path("room 1/Prüfung\n2.pdf"))
+    'room 1/Prüfung\\n2.pdf'
+    """
+    return "".join(
+        character.encode("unicode_escape").decode() if _is_unseen(character) else character for character in path.as_posix()
+    )
+
+
+def _is_unseen(character: str) -> bool:
+    return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") and character not in _JOINERS
 
 
 def content_sha256(path: Path) -> str:

@@ -6,6 +6,7 @@ nothing by itself.
 
 from __future__ import annotations
 
+import errno
 import sys
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +15,9 @@ from typing import IO, Final
 from scangrade.errors import OutputError, UsageError
 
 LOCK_NAME: Final = "run.lock"
+
+#: What the systems say where another process holds the lock; anything else means that there are no locks here.
+_HELD: Final = frozenset((errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK))
 
 if sys.platform == "win32":
     import msvcrt
@@ -54,6 +58,11 @@ class RunLock:
             _take(file)
         except OSError as error:
             file.close()
+            if error.errno not in _HELD:
+                raise OutputError(
+                    f"{path}: cannot be locked: {error.strerror or error}. This file system does not keep two programs from writing the"
+                    " same run; choose a folder on another one with `--out`."
+                ) from error
             raise UsageError(
                 f"{self._folder}: another scangrade is working on this run."
                 " Wait until it has finished, then run the command again."

@@ -7,6 +7,11 @@ A kill at any moment leaves a store that is right as far as it goes: scans are r
 chunk are stored in one transaction, and a page is pending until its result is stored. Nothing in the store depends on the
 order in which workers finish; what does depend on order (which of two equal images counts) is settled when pages are loaded.
 
+A transaction is on disk before it counts as done (`synchronous = FULL`), whatever the power does then. While a store is open, what is
+new goes to the end of its write-ahead log only, and the file itself stays as it is until the store is closed, or the log has grown very
+long: so whoever copies the folder meanwhile copies a whole state, the log's end at most cut off. A log that was left behind, by a kill or
+in such a copy, is no reason for trust: the store is then checked through and through before it is used.
+
 Not done here: who may use the store at a time (`lock.py`), what people decided (`journal.py`), and what is kept of the results so
 that they need not be derived again (`standing.py`).
 """
@@ -15,6 +20,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -41,6 +47,7 @@ from scangrade.model import (
     StickerRead,
     Transform,
 )
+from scangrade.settings import STORE
 
 STORE_NAME: Final = "run.sqlite"
 
@@ -172,6 +179,10 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "ALTER TABLE pages ADD COLUMN sticker TEXT",
         "ALTER TABLE pages_by_hand ADD COLUMN sticker TEXT",
     ),
+    (
+        # how the store's file began when it was last opened: what its log belongs to
+        "CREATE TABLE opened (only INTEGER PRIMARY KEY CHECK (only = 1), head TEXT NOT NULL)",
+    ),
 )
 
 _DONE_PAGES: Final = (
@@ -189,6 +200,7 @@ _DISK_TROUBLE: Final = frozenset(
         sqlite3.SQLITE_PERM,
     }
 )
+_HEAD_BYTES: Final = 100  # SQLite's file header
 _PACKING: Final = 1  # zlib's fastest: the next halves no more than a tenth, at three times the work
 _NOT_A_STORE: Final = frozenset({sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT})
 
@@ -239,16 +251,38 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / STORE_NAME
+        log = folder / f"{STORE_NAME}-wal"
         with self._explained():
-            self._db = sqlite3.connect(self.path, isolation_level=None)
+            head, heads = _head(self.path), _logged_heads(log)
+            self._connect()
             try:
-                self._db.execute("PRAGMA foreign_keys = ON")
+                if heads is not None:
+                    self._check_through(head, heads)
                 self._migrate()
                 self._db.execute("PRAGMA journal_mode = WAL")
-                self._db.execute("PRAGMA synchronous = FULL")
+            finally:
+                self._db.close()  # which folds a log that was left behind into the file
+            # read while no connection is open: closing a file lets go of all locks that this process has on it (POSIX)
+            head = _head(self.path)
+            self._connect()
+            try:
+                self._db.execute(f"PRAGMA wal_autocheckpoint = {STORE.most_log_pages}")
+                with self._transaction() as db:
+                    db.execute("INSERT OR REPLACE INTO opened VALUES (1, ?)", (head,))
+                    db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")  # so that no two sessions leave the same head
             except BaseException:
                 self._db.close()
                 raise
+
+    def _connect(self) -> None:
+        self._db = sqlite3.connect(self.path, isolation_level=None)
+        try:
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.execute("PRAGMA fullfsync = ON")  # macOS: past the drive's own memory as well
+            self._db.execute("PRAGMA foreign_keys = ON")
+        except BaseException:
+            self._db.close()
+            raise
 
     def __enter__(self) -> Store:
         return self
@@ -264,14 +298,14 @@ class Store:
 
     def facts(self) -> dict[str, str]:
         """What is recorded about the run as a whole: versions, definitions, thresholds."""
-        return dict(self._db.execute("SELECT key, value FROM run ORDER BY key"))
+        return {key: _stored(value) for key, value in self._db.execute("SELECT key, value FROM run ORDER BY key")}
 
     def record(self, facts: Mapping[str, str]) -> None:
         """Record facts about the run, each in the place of an earlier one with its key."""
         with self._transaction() as db:
             db.executemany(
                 "INSERT INTO run (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                sorted(facts.items()),
+                [(key, _storable(value)) for key, value in sorted(facts.items())],
             )
 
     def forget(self, keys: Sequence[str]) -> None:
@@ -300,11 +334,11 @@ class Store:
                     db.execute(
                         "INSERT INTO scans (sha256, name, path, position)"
                         " VALUES (?, ?, ?, (SELECT coalesce(max(position) + 1, 0) FROM scans))",
-                        (file.sha256, self._free_name(file.name), str(file.path)),
+                        (file.sha256, self._free_name(file.name), _storable(str(file.path))),
                     )
                     continue
                 scan_id, name = known
-                db.execute("UPDATE scans SET path = ? WHERE id = ?", (str(file.path), scan_id))
+                db.execute("UPDATE scans SET path = ? WHERE id = ?", (_storable(str(file.path)), scan_id))
                 if name != file.name:
                     repeats.append(Repeat(file.name, name))
         return tuple(repeats)
@@ -333,7 +367,53 @@ class Store:
 
     def _scans(self, where: str) -> tuple[Scan, ...]:
         rows = self._db.execute(f"SELECT id, name, path, sha256, page_count FROM scans {where} ORDER BY position")
-        return tuple(Scan(one, name, Path(path), sha256, count) for one, name, path, sha256, count in rows)
+        return tuple(Scan(one, name, Path(_stored(path)), sha256, count) for one, name, path, sha256, count in rows)
+
+    def give_up(self, scan: int) -> int:
+        """Wait no longer for a scan whose content is gone: what was read of it stays, the rest is set aside; nothing of it, if nothing was.
+
+        Returns
+        -------
+        int
+            Pages set aside.
+        """
+        with self._transaction() as db:
+            (done,) = db.execute("SELECT count(*) FROM pages WHERE scan = ? AND state = 'done'", (scan,)).fetchone()
+            if not done:
+                db.execute("DELETE FROM pages WHERE scan = ?", (scan,))
+                db.execute("DELETE FROM scans WHERE id = ?", (scan,))
+                return 0
+            gone = db.execute(
+                "UPDATE pages SET state = 'done', outcome = ?, reason = ?, detail = ?, image_sha256 = '', page = 0, copy = ''"
+                " WHERE scan = ? AND state = 'pending'",
+                (Outcome.SET_ASIDE, Reason.UNREADABLE_PAGE, "The file changed before this page was read", scan),
+            )
+            return gone.rowcount
+
+    def try_again(self) -> int:
+        """Have pages and files that failed read once more, since what made them fail may be gone: too little memory, for one.
+
+        Those about which a person decided stay as they are.
+
+        Returns
+        -------
+        int
+            Pages, and files that could not be opened.
+        """
+        undecided = "NOT EXISTS (SELECT 1 FROM decisions WHERE image = scans.name || '#' || {page})"
+        with self._transaction() as db:
+            pages = db.execute(
+                "UPDATE pages SET state = 'pending', outcome = NULL, reason = NULL, detail = NULL, image_sha256 = NULL, page = NULL,"
+                " copy = NULL WHERE state = 'done' AND reason = ?"
+                f" AND EXISTS (SELECT 1 FROM scans WHERE scans.id = pages.scan AND {undecided.format(page='scan_page')})",
+                (Reason.FAILED,),
+            )
+            files = db.execute(
+                "UPDATE scans SET outcome = NULL, reason = NULL, detail = NULL WHERE outcome IS NOT NULL AND reason = ?"
+                f" AND {undecided.format(page='0')}",
+                (Reason.FAILED,),
+            )
+            return pages.rowcount + files.rowcount
 
     def save_opened(self, scan: int, opened: int | PageSetAside) -> None:
         """Store how many pages a scan has, each pending from now on; or why the whole file is set aside."""
@@ -495,6 +575,24 @@ class Store:
 
     # ----------------------------------------------------------------- the file itself
 
+    def _check_through(self, head: str, heads: frozenset[str]) -> None:
+        """Make sure that file and log are of one state, and sound.
+
+        The log holds how the file began when the log did; a kill while the log was folded into the file leaves a later beginning, which
+        is in the log as well. Any other one is of another moment: parts of two states may even look sound together.
+        """
+        faults = [str(row[0]) for row in self._db.execute("PRAGMA integrity_check(5)") if row[0] != "ok"]
+        faults += [f"{row[0]} refers to a row that is not there" for row in self._db.execute("PRAGMA foreign_key_check")][:5]
+        known = self._db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'opened'").fetchone()
+        began = self._db.execute("SELECT head FROM opened").fetchone() if known else None
+        if began is not None and heads and head not in {began[0], *heads}:
+            faults.append("its log belongs to another state of it")
+        if faults:
+            raise UsageError(
+                f"{self.path}: damaged ({'; '.join(faults)}). If this folder is a copy, it was made while a program wrote to the run: copy"
+                " it again when none does. Else restore it from a copy, or choose another folder with `--out`."
+            )
+
     def _migrate(self) -> None:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         (application,) = self._db.execute("PRAGMA application_id").fetchone()
@@ -542,6 +640,47 @@ class Store:
                     " Choose another folder with `--out`, or restore the file."
                 ) from error
             raise
+
+
+def _head(path: Path) -> str:
+    """The beginning of the store's file, which counts its changes; "" where there is none yet."""
+    try:
+        with path.open("rb") as file:
+            return file.read(_HEAD_BYTES).hex()
+    except FileNotFoundError:
+        return ""
+
+
+def _logged_heads(log: Path) -> frozenset[str] | None:
+    """The beginnings of the store's file that a write-ahead log holds (SQLite's file format, section 4); None where there is no log."""
+    found = set()
+    try:
+        with log.open("rb") as file:
+            start = file.read(32)
+            if len(start) < 32:
+                return None
+            page_bytes, salts, at = int.from_bytes(start[8:12], "big"), start[16:24], 32
+            while len(frame := file.read(24 + _HEAD_BYTES)) == 24 + _HEAD_BYTES and frame[8:16] == salts:
+                if frame[:4] == b"\0\0\0\1":
+                    found.add(frame[24:].hex())
+                at += 24 + page_bytes
+                file.seek(at)
+    except FileNotFoundError:
+        return None
+    return frozenset(found)
+
+
+def _storable(text: str) -> str | bytes:
+    """Text as SQLite takes it: a path may hold bytes that are no characters, and is then stored as bytes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(text)
+    return text
+
+
+def _stored(kept: str | bytes) -> str:
+    return kept if isinstance(kept, str) else os.fsdecode(kept)
 
 
 def _scrub_decisions(db: sqlite3.Connection, digits: Sequence[str]) -> None:

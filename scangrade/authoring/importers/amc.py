@@ -35,7 +35,25 @@ _OPTION = re.compile(r"<(seuil_up|ignore_red)>([^<]*)</")
 _PAIR = re.compile(r"([a-z]+)=([^,]*)")
 _KNOWN = {"b", "m", "v", "e", "mz", "haut"}
 
-Row = sqlite3.Row
+#: What columns hold: places and lengths, and numbers that tell things apart; all else is text, or nothing.
+_LENGTHS: Final = frozenset(("dpi", "width", "height", "markdiameter", "x", "y", "xmin", "xmax", "ymin", "ymax"))
+_NUMBERS: Final = frozenset(("student", "page", "question", "answer", "numberid", "digitid", "type"))
+_FURTHEST_PX: Final = 1e5  # A0 at 1200 dpi is half of that: places beyond are no places
+
+_NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
+    "layout_page": ("student", "page", "dpi", "width", "height", "markdiameter"),
+    "layout_mark": ("student", "page", "corner", "x", "y"),
+    "layout_box": ("student", "page", "question", "answer", "xmin", "xmax", "ymin", "ymax", "flags"),
+    "layout_digit": ("student", "page", "numberid", "digitid", "xmin", "xmax", "ymin", "ymax"),
+    "layout_question": ("question", "name"),
+    "layout_char": ("question", "answer", "char"),
+    "scoring_default": ("type", "strategy"),
+    "scoring_main": ("student", "strategy"),
+    "scoring_question": ("student", "question", "type", "indicative", "strategy"),
+    "scoring_answer": ("student", "question", "answer", "correct", "strategy"),
+}
+
+Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +120,8 @@ def convert(file: Path, *, sheet: int | None = None, number: str | None = None) 
         if missing:
             raise _fault(file, f"has no table {shown(missing)}.", "Give the `data/layout.sqlite` of a project.")
         with closing(_connected(file)) as base:
-            sheets = _sheets(base, tables)
-            names = {row["question"]: str(row["name"]) for row in base.execute("SELECT question, name FROM layout_question")}
+            sheets = _sheets(file, base, tables)
+            names = {row["question"]: str(row["name"]) for row in _rows(file, base, "layout_question")}
     except sqlite3.Error as error:
         raise _fault(
             file, f"cannot be read as AMC's layout: {error}.", "Give the `data/layout.sqlite` of a project."
@@ -188,31 +206,65 @@ def _connected(file: Path) -> sqlite3.Connection:
 
 def _tables(file: Path) -> set[str]:
     with closing(_connected(file)) as base:
-        return {row["name"] for row in base.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        return {str(row["name"]) for row in base.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
 
 
-def _sheets(base: sqlite3.Connection, tables: set[str]) -> list[_Sheet]:
+def _rows(file: Path, base: sqlite3.Connection, table: str, order: str = "") -> list[Row]:
+    """Rows of a table, every cell of the kind that it must be: SQLite keeps any value in any column.
+
+    Parameters
+    ----------
+    file : Path
+        For messages.
+    base : Connection
+    table : str
+    order : str
+        Columns to sort by.
+
+    Raises
+    ------
+    ImportFaultsError
+        If a column is missing, or a cell holds something else than a number where there must be one.
+    """
+    cursor = base.execute(f"SELECT * FROM {table}" + (f" ORDER BY {order}" if order else ""))
+    lacking = [one for one in _NEEDED[table] if one not in {column[0] for column in cursor.description}]
+    if lacking:
+        raise _fault(file, f"its table {table} has no column {shown(lacking)}.", "Let AMC make it again.")
+    rows: list[Row] = []
+    for place, held in enumerate(cursor, start=1):
+        row = dict(held)
+        for column, value in row.items():
+            whole = column in _NUMBERS and not isinstance(value, int)
+            length = column in _LENGTHS and not (
+                (isinstance(value, int | float) and abs(value) < _FURTHEST_PX) or (column == "dpi" and value is None)
+            )
+            if whole or length:
+                what = f"its table {table} holds {value!r:.40} as {column}, in row {place}: that is no "
+                raise _fault(file, what + ("number." if whole else "place on paper."), "Let AMC make it again.")
+        rows.append(row)
+    return rows
+
+
+def _sheets(file: Path, base: sqlite3.Connection, tables: set[str]) -> list[_Sheet]:
     pages: dict[int, list[Row]] = defaultdict(list)
-    for row in base.execute("SELECT * FROM layout_page ORDER BY student, page"):
+    for row in _rows(file, base, "layout_page", "student, page"):
         pages[row["student"]].append(row)
     marks: dict[tuple[int, int], list[tuple[float, float]]] = defaultdict(list)
-    for row in base.execute("SELECT student, page, x, y FROM layout_mark ORDER BY student, page, corner"):
+    for row in _rows(file, base, "layout_mark", "student, page, corner"):
         marks[row["student"], row["page"]].append((row["x"], row["y"]))
     digits: dict[tuple[int, int], list[Row]] = defaultdict(list)
-    for row in base.execute("SELECT * FROM layout_digit WHERE numberid IN (1, 2) ORDER BY student, page, numberid, digitid"):
-        digits[row["student"], row["page"]].append(row)
+    for row in _rows(file, base, "layout_digit", "student, page, numberid, digitid"):
+        if row["numberid"] in (1, 2):
+            digits[row["student"], row["page"]].append(row)
     printed: dict[tuple[int, int], str] = {}
     if "layout_char" in tables:
-        printed = {
-            (row["question"], row["answer"]): str(row["char"] or "") for row in base.execute("SELECT * FROM layout_char")
-        }
+        printed = {(row["question"], row["answer"]): str(row["char"] or "") for row in _rows(file, base, "layout_char")}
     boxes: dict[int, list[_Box]] = defaultdict(list)
-    for row in base.execute("SELECT * FROM layout_box ORDER BY student, page, question, answer"):
-        columns = row.keys()
-        flags = row["flags"] or 0
-        if flags & _NOT_SCANNED or ("role" in columns and row["role"] != _ANSWER):
+    for row in _rows(file, base, "layout_box", "student, page, question, answer"):
+        flags = row["flags"] if isinstance(row["flags"], int) else 0
+        if flags & _NOT_SCANNED or row.get("role", _ANSWER) != _ANSWER:
             continue
-        text = (row["char"] if "char" in columns else None) or printed.get((row["question"], row["answer"]), "")
+        text = row.get("char") or printed.get((row["question"], row["answer"]), "")
         inside = (row["xmin"], row["xmax"], row["ymin"], row["ymax"])
         boxes[row["student"]].append(_Box(row["page"], row["question"], row["answer"], inside, bool(flags & _OVAL), str(text)))
     found = []
@@ -407,17 +459,22 @@ def _scoring(layout: Path, sheet: int) -> _Scoring | None:
     if not file.is_file():
         return None
     try:
+        missing = {one for one in _NEEDED if one.startswith("scoring_")} - _tables(file)
+        if missing:
+            raise _fault(file, f"has no table {shown(sorted(missing))}.", "Let AMC make the scoring data again.")
         with closing(_connected(file)) as base:
-            defaults = {row["type"]: str(row["strategy"] or "") for row in base.execute("SELECT * FROM scoring_default")}
+            defaults = {row["type"]: str(row["strategy"] or "") for row in _rows(file, base, "scoring_default")}
             main = ",".join(
-                str(row["strategy"] or "")
-                for row in base.execute("SELECT * FROM scoring_main WHERE student IN (?, -1)", [sheet])
+                str(row["strategy"] or "") for row in _rows(file, base, "scoring_main") if row["student"] in (sheet, -1)
             )
             answers: dict[int, list[Row]] = defaultdict(list)
-            for row in base.execute("SELECT * FROM scoring_answer WHERE student = ? ORDER BY question, answer", [sheet]):
-                answers[row["question"]].append(row)
+            for row in _rows(file, base, "scoring_answer", "question, answer"):
+                if row["student"] == sheet:
+                    answers[row["question"]].append(row)
             questions = {}
-            for row in base.execute("SELECT * FROM scoring_question WHERE student = ? ORDER BY question", [sheet]):
+            for row in _rows(file, base, "scoring_question", "question"):
+                if row["student"] != sheet:
+                    continue
                 own = answers[row["question"]]
                 questions[row["question"]] = _Question(
                     row["type"] == _SIMPLE,

@@ -1,0 +1,1 @@
+"""Fuzzing: mutated definitions, rosters, other systems' files and scans, and what must hold for each of them."""
