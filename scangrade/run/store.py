@@ -405,7 +405,7 @@ class Store:
             pages = db.execute(
                 "UPDATE pages SET state = 'pending', outcome = NULL, reason = NULL, detail = NULL, image_sha256 = NULL, page = NULL,"
                 " copy = NULL WHERE state = 'done' AND reason = ?"
-                f" AND EXISTS (SELECT 1 FROM scans WHERE scans.id = pages.scan AND {undecided.format(page='scan_page')})",
+                f" AND EXISTS (SELECT 1 FROM scans WHERE scans.id = pages.scan AND {undecided.format(page='pages.scan_page')})",
                 (Reason.FAILED,),
             )
             files = db.execute(
@@ -493,8 +493,11 @@ class Store:
         return len(json.loads(row[0])) if row else 0
 
     def state(self) -> str:
-        """Text that changes whenever a scan comes in or a page is read."""
-        counts = "SELECT (SELECT count(*) FROM scans), (SELECT count(*) FROM pages WHERE state = 'done')"
+        """Text that changes whenever a scan comes in or a page is read, be it once more."""
+        counts = (
+            "SELECT (SELECT count(*) FROM scans), (SELECT count(*) FROM pages WHERE state = 'done'),"
+            " (SELECT count(*) FROM pages WHERE outcome = 'read')"
+        )
         return "/".join(str(one) for one in self._db.execute(f"{counts}, count(outcome) FROM scans").fetchone())
 
     # ----------------------------------------------------------------- what people add
