@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 
 from scangrade import __version__
-from scangrade.errors import DefinitionError, ExitCode, FaultsError, Issue, OutputError, ScangradeError, Severity
+from scangrade.errors import DefinitionError, ExitCode, FaultsError, Issue, OutputError, ScangradeError, Severity, UsageError
 from scangrade.settings import AUDIT
 
 if TYPE_CHECKING:
@@ -134,20 +134,27 @@ def main() -> None:
 @_roster_option
 @click.option("--out", "-o", type=_PATH, required=True, metavar="RUN", help="Run folder: everything is written there.")
 @_workers_option
+@click.option("--on", default="", metavar="CLUSTER", help="Have a cluster read the pages: dask://SCHEDULER:PORT.")
 @_verbose
 def grade(
-    scans: tuple[Path, ...], layout: Path, rubric: Path, roster: Path | None, out: Path, workers: int | None
+    scans: tuple[Path, ...], layout: Path, rubric: Path, roster: Path | None, out: Path, workers: int | None, on: str
 ) -> ExitCode:
     """Grade scans: PDF and TIFF files, images, or folders of them.
 
     Into a run folder that is there already, new scans are added; scans that it has change nothing; a run that was interrupted
     goes on where it stopped.
     """
+    if on and workers is not None:
+        raise UsageError(
+            "--workers: counts on this machine only; with --on, all workers of the cluster are used. Give one of them."
+        )
     from scangrade.grade import grade as grade_scans  # noqa: PLC0415 - see the module's docstring
     from scangrade.terminal import progress_bar  # noqa: PLC0415
 
     with progress_bar() as progress:
-        summary = grade_scans(scans, layout=layout, rubric=rubric, roster=roster, out=out, workers=workers, progress=progress)
+        summary = grade_scans(
+            scans, layout=layout, rubric=rubric, roster=roster, out=out, workers=workers, cluster=on, progress=progress
+        )
     _say(_closing(summary))
     return summary.exit_code
 

@@ -116,6 +116,7 @@ def grade(
     roster: Path | None = None,
     out: Path,
     workers: int | None = None,
+    cluster: str = "",
     progress: Progress | None = None,
     reader: ReaderFactory = PaperReader,
 ) -> RunSummary:
@@ -134,6 +135,8 @@ def grade(
     workers : int, optional
         Processes that read pages; one per core, if not given. 0 reads in this process, for tests and debuggers: a page that crashes
         a decoder then ends the run, where in a process of its own it is set aside.
+    cluster : str
+        Address of a Dask scheduler whose workers read the pages instead of this machine (`cluster.scheduler_address`).
     progress : Progress, optional
         Is told how far the reading is.
     reader : callable
@@ -158,6 +161,7 @@ def grade(
             store,
             definitions.layout,
             workers=_usable_cores() if workers is None else workers,
+            cluster=cluster,
             progress=progress or Silent(),
             reader=reader,
         )

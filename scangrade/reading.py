@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import functools
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from scangrade import settings
+from scangrade.cluster import work_through_on
 from scangrade.errors import ScangradeError, UsageError
 from scangrade.model import Layout, PageResult, PageSetAside, Reason
 from scangrade.paper.rasterise import ScanFile, check_readable, open_scan
@@ -106,7 +107,9 @@ class Opened:
 Found = Opened | tuple[PageResult, ...]
 
 
-def read_pending(store: Store, layout: Layout, *, workers: int, progress: Progress, reader: ReaderFactory) -> None:
+def read_pending(
+    store: Store, layout: Layout, *, workers: int, progress: Progress, reader: ReaderFactory, cluster: str = ""
+) -> None:
     """Open every scan that was not opened yet, read every page that is pending, and store each result as it comes.
 
     Parameters
@@ -115,6 +118,8 @@ def read_pending(store: Store, layout: Layout, *, workers: int, progress: Progre
         Processes that read; with 0 everything happens in this process, which a crash takes with it.
     reader : callable
         Makes the reader in each worker, from the layout.
+    cluster : str
+        Address of a cluster whose workers read instead (`cluster.scheduler_address`); "" for this machine.
     """
     tasks = deque(Chunk(scan.id, scan.path) for scan in store.unopened())
     for scan, pages in store.pending():
@@ -128,7 +133,8 @@ def read_pending(store: Store, layout: Layout, *, workers: int, progress: Progre
         waiting=workers * settings.WORK.waiting_per_worker,
     )
     before = {scan.id: _stamp(scan.path) for scan in store.unfinished()}
-    work, began = work_through(tasks, crew), False
+    work = _work(tasks, crew, cluster)
+    began = False
     with closing(work) as finished:
         for task, result in finished:
             if _stamp(task.path) != before[task.scan]:
@@ -146,8 +152,15 @@ def read_pending(store: Store, layout: Layout, *, workers: int, progress: Progre
                 store.save_pages(task.scan, dict(zip(task.pages, found, strict=True)))
                 progress.advance(len(task.pages))
             began = True
-    if workers == 0 and began:
+    if workers == 0 and began and not cluster:
         _make_reader().close()
+
+
+def _work(tasks: deque[Chunk], crew: Crew[Chunk, Found], cluster: str) -> Generator[tuple[Chunk, Found | Crash], None, None]:
+    if cluster:
+        yield from work_through_on(cluster, tasks, crew)
+    else:
+        yield from work_through(tasks, crew)
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

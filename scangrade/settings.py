@@ -251,6 +251,23 @@ WORK = WorkLimits()
 
 
 @dataclass(frozen=True, slots=True)
+class ClusterPatience:
+    """How long a cluster is waited for."""
+
+    connect_s: float = 15.0
+    """For the scheduler's answer: in one network it takes milliseconds, through a busy gateway seconds."""
+
+    patience_s: float = 120.0
+    """For a worker, at the beginning and when none is left: one that is started anew by its manager takes half a minute."""
+
+    look_every_s: float = 2.0
+    """How often it is looked which workers there are: it costs the scheduler a millisecond."""
+
+
+CLUSTER = ClusterPatience()
+
+
+@dataclass(frozen=True, slots=True)
 class StoreSettings:
     """How the run store is kept."""
 

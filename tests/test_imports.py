@@ -28,6 +28,7 @@ LAYERS: list[set[str]] = [
     {"standing"},
     {"conclude"},
     {"reading", "opening", "export"},
+    {"cluster"},
     {"check", "workers", "progress"},
     STAGES,
     {"geometry"},
