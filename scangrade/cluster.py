@@ -1,8 +1,7 @@
 """Tasks done on a cluster that is there already: the counterpart of `workers.py` where pages are too many for one machine.
 
-The same task goes out and the same result comes back; only who carries it differs. Dask's scheduler (`dask-scheduler`, `dask-worker`) was
-chosen by what a task costs on it (`tests/benchmarks/engines.py`); it is an extra of the package, and nothing of it is loaded
-without `--on`.
+The same task goes out and the same result comes back; only who carries it differs. `tests/benchmarks/README.md` has what a task costs on
+Dask and on Ray, and why it is Dask. It is an extra of the package, and nothing of it is loaded without `--on`.
 
 A worker that dies costs time only: the scheduler gives its tasks to others. What kills every worker that tries is given out again in
 pieces, and a piece that still does is reported as `Crash`, as on one machine.
@@ -192,7 +191,7 @@ class _Work:
                 raise ConnectionError
             if future.status not in ("finished", "error"):
                 return _Again((task,))  # its worker died with the result, before that was fetched
-            result = future.result(timeout=settings.CLUSTER.patience_s)
+            result = pickle.loads(future.result(timeout=settings.CLUSTER.patience_s))
         except KilledWorker:
             pieces = self._crew.split(task)
             if pieces != (task,):
@@ -200,7 +199,9 @@ class _Work:
             return Crash("every process of the cluster that read it crashed or took too long")
         except _OtherVersionError as error:
             raise UsageError(_other_version(self._address, *error.args)) from error
-        except (ModuleNotFoundError, AttributeError) as error:  # what the worker's Python says of a task that it cannot unpack
+        except ModuleNotFoundError as error:  # what the worker's Python says of a task that it cannot unpack
+            if not str(error.name).startswith("scangrade"):
+                raise
             raise UsageError(_other_version(self._address, "that joined last", "none")) from error
         except TimeoutError:
             return _Again((task,))  # the same while it was fetched, and nobody there to do it again
@@ -228,7 +229,7 @@ def _version() -> str:
     return __version__
 
 
-def _there(version: str, job: bytes, task: Any) -> Any:
+def _there(version: str, job: bytes, task: Any) -> bytes:
     """Do a task. A process does one at a time, also where it was started with several threads: it has one reader, and one file open."""
     global _prepared  # noqa: PLW0603 - a worker process is prepared once
     if version != __version__:
@@ -242,4 +243,5 @@ def _there(version: str, job: bytes, task: Any) -> Any:
             settle_process()
             prepare()
             _prepared = job
-        return do(task)
+        # as one piece: Dask would send every array of every page by itself, at a quarter more
+        return pickle.dumps(do(task), pickle.HIGHEST_PROTOCOL)

@@ -22,6 +22,7 @@ from scangrade import __version__, settings
 from scangrade.check import Definitions, Source, load_definitions
 from scangrade.errors import OutputError, UsageError
 from scangrade.model import FEATURES
+from scangrade.remote import is_there
 from scangrade.run.files import sync_folder
 from scangrade.run.intake import Found, content_sha256, identify_files, shown_name
 from scangrade.run.lock import RunLock
@@ -312,7 +313,7 @@ def _some(paths: Sequence[Path]) -> str:
 def _find_unfinished(store: Store) -> None:
     """Make sure that every scan that must still be read is where it was last seen, unchanged."""
     for scan in store.unfinished():
-        if not scan.path.is_file() or content_sha256(scan.path) != scan.sha256:
+        if not is_there(scan.path) or content_sha256(scan.path) != scan.sha256:
             raise UsageError(
                 f"{scan.path}: not there any more, or changed, and the run has not finished reading it ({scan.name})."
                 " Put it back, or give its new place as a further SCAN."

@@ -20,6 +20,7 @@ from scangrade.model import Layout, PageResult, PageSetAside, Reason
 from scangrade.paper.rasterise import ScanFile, check_readable, open_scan
 from scangrade.paper.read import FormReader, read_page
 from scangrade.progress import Progress
+from scangrade.remote import stamp_of
 from scangrade.run.store import Store
 from scangrade.workers import Crash, Crew, time_limit, work_through
 
@@ -132,12 +133,12 @@ def read_pending(
         workers=workers,
         waiting=workers * settings.WORK.waiting_per_worker,
     )
-    before = {scan.id: _stamp(scan.path) for scan in store.unfinished()}
+    before = {scan.id: stamp_of(scan.path) for scan in store.unfinished()}
     work = _work(tasks, crew, cluster)
     began = False
     with closing(work) as finished:
         for task, result in finished:
-            if _stamp(task.path) != before[task.scan]:
+            if stamp_of(task.path) != before[task.scan]:
                 raise UsageError(
                     f"{task.path}: changed while it was read, so that what was read of it may be of another file. What was read until now"
                     " is stored. Wait until the scanner has finished, and run the same command again."
@@ -161,15 +162,6 @@ def _work(tasks: deque[Chunk], crew: Crew[Chunk, Found], cluster: str) -> Genera
         yield from work_through_on(cluster, tasks, crew)
     else:
         yield from work_through(tasks, crew)
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    """By what it shows that a file was written to."""
-    try:
-        stat = path.stat()
-    except OSError:
-        return None  # a drive that is gone is told by who reads
-    return stat.st_size, stat.st_mtime_ns
 
 
 def _chunks(scan: int, path: Path, pages: tuple[int, ...]) -> Iterator[Chunk]:

@@ -137,6 +137,7 @@ def separator(seed: int) -> ScannedImage:
 def turned(page: ScannedImage) -> ScannedImage:
     """The page upside down."""
     pixels = cv2.imdecode(np.frombuffer(page.data, np.uint8), cv2.IMREAD_GRAYSCALE)
+    assert pixels is not None
     return image_of(np.ascontiguousarray(pixels[::-1, ::-1]).astype(np.uint8))
 
 

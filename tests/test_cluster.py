@@ -123,6 +123,17 @@ def test_a_worker_that_is_killed_in_the_middle_costs_nothing(
     assert contents(run) == contents(here.run)
 
 
+def test_workers_fetch_scans_from_where_they_lie(on: str, tmp_path: Path) -> None:
+    sample = REPOSITORY / "samples" / "ist-deep-learning"
+    scan = min((sample / "scans").iterdir())
+    definitions: dict[str, Any] = {part: REPOSITORY / f"{part}s" / "ist-deep-learning.toml" for part in ("layout", "rubric")}
+    books = []
+    for name, path, cluster_at in (("there", Path(f"file://{scan}"), on), ("here", scan, "")):
+        grade([path], roster=sample / "roster.csv", out=tmp_path / name, workers=0, cluster=cluster_at, **definitions)
+        books.append((tmp_path / name / "gradebook.csv").read_bytes())
+    assert books[0] == books[1]
+
+
 def test_what_is_no_fault_of_a_page_ends_the_work_and_is_said(on: str, exam: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="the blank form cannot be read"):
         grade(scans(tmp_path), out=tmp_path / "run", cluster=on, reader=ReaderWithoutForm, **exam)

@@ -31,7 +31,7 @@ LAYERS: list[set[str]] = [
     {"cluster"},
     {"check", "workers", "progress"},
     STAGES,
-    {"geometry"},
+    {"geometry", "remote"},
     {"settings", "errors", "model"},
 ]
 LEVEL = {name: -level for level, names in enumerate(LAYERS) for name in names}

@@ -25,6 +25,7 @@ from scangrade.model import PageSetAside
 from scangrade.paper.pdf_page import has_annotations, placed_image, quarter_turns, visible_box
 from scangrade.paper.pixels import UndecodableError
 from scangrade.paper.rasterise import PageImage, ScanFile, open_scan
+from scangrade.remote import address_of, copied
 from scangrade.settings import ANNOTATE, RASTERISE
 
 Matrix = NDArray[np.float64]
@@ -66,12 +67,14 @@ class OriginalScan:
     Parameters
     ----------
     path : Path
+        One at an address (`remote.py`) is copied to this machine as long as it is open.
     channel : {"", "red", "green", "blue"}
         The light in which its pages were read.
     """
 
     def __init__(self, path: Path, *, channel: str) -> None:
-        self._path = path
+        self._copy = copied(path) if address_of(path) else None
+        self._path = path = self._copy or path
         self._channel = channel
         self._opened: ScanFile | None = None
         self._pdf: pikepdf.Pdf | None = None
@@ -90,6 +93,8 @@ class OriginalScan:
             self._opened.close()
         if self._pdf is not None:
             self._pdf.close()
+        if self._copy is not None:
+            self._copy.unlink(missing_ok=True)
 
     def page(
         self, index: int, target: pikepdf.Pdf, *, sha256: str, conceal: Sequence[NDArray[np.float64]] = ()

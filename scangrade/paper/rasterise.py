@@ -49,6 +49,7 @@ from scangrade.paper.pixels import (
     shrink,
     squared,
 )
+from scangrade.remote import address_of, copied, opened
 from scangrade.settings import RASTERISE, RasteriseLimits
 
 __all__ = ["PageImage", "ScanFile", "open_scan"]
@@ -146,7 +147,7 @@ def open_scan(path: Path, *, limits: RasteriseLimits = RASTERISE) -> ScanFile | 
     Parameters
     ----------
     path : Path
-        File to read; it stays open until the `ScanFile` is closed.
+        File to read; it stays open until the `ScanFile` is closed. One at an address (`remote.py`) is copied here that long.
     limits : RasteriseLimits
         How large images may be, how far they are reduced, and at how many dpi pages are rendered.
 
@@ -154,7 +155,38 @@ def open_scan(path: Path, *, limits: RasteriseLimits = RASTERISE) -> ScanFile | 
     -------
     ScanFile or PageSetAside
         Why the whole file cannot be read: `UNREADABLE_FILE`, `ENCRYPTED_FILE`, `EMPTY_FILE` or `TOO_LARGE`.
+
+    Raises
+    ------
+    UsageError
+        If a file at an address cannot be fetched.
     """
+    if not address_of(path):
+        return _open(path, limits)
+    copy = copied(path)
+    scan = _open(copy, limits)
+    if isinstance(scan, PageSetAside):
+        copy.unlink()
+        return scan
+    return _CopiedScan(scan, copy)
+
+
+class _CopiedScan(ScanFile):
+    """A scan whose file was copied to this machine: the copy goes when it is closed."""
+
+    def __init__(self, scan: ScanFile, copy: Path) -> None:
+        super().__init__(scan.page_count)
+        self._scan, self._copy = scan, copy
+
+    def _decode(self, index: int, channel: str) -> PageImage:
+        return self._scan._decode(index, channel)
+
+    def close(self) -> None:
+        self._scan.close()
+        self._copy.unlink(missing_ok=True)
+
+
+def _open(path: Path, limits: RasteriseLimits) -> ScanFile | PageSetAside:
     try:
         head, size = _head(path)
         if not head:
@@ -210,7 +242,7 @@ def check_readable(path: Path) -> None:
         If it does not, as where a network drive is gone: what could not be read then says nothing of the scan.
     """
     try:
-        with path.open("rb") as stream:
+        with opened(path) as stream:
             stream.read(1)
             stream.seek(max(0, stream.seek(0, os.SEEK_END) - 1))
             stream.read(1)

@@ -61,6 +61,7 @@ from scangrade.model import (
     flag_key,
     page_key,
 )
+from scangrade.remote import is_there
 from scangrade.review.pictures import BoxPlace, NoPicture, Pictures, Source, read_page_as
 from scangrade.review.queue import Item, in_order, short_key
 from scangrade.run.files import Rows, as_csv, with_rows, write_whole
@@ -175,7 +176,7 @@ class Desk:
 
     def moved_scans(self) -> tuple[str, ...]:
         """Scans that are not where they were read."""
-        return tuple(str(scan.path) for scan in self._scans.values() if not scan.path.is_file())
+        return tuple(str(scan.path) for scan in self._scans.values() if not is_there(scan.path))
 
     def pages(self) -> tuple[int, int]:
         """Pages that came in and were read, and those that were set aside."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scangrade.errors import UsageError
+from scangrade.remote import absolute, address_of, files_below, is_there, opened
 from scangrade.run.store import Scan, ScanOnDisk
 
 _JOINERS = "\u200c\u200d"  # how letters hang together, in Persian for one
@@ -40,8 +41,8 @@ def find_scans(
     Parameters
     ----------
     given : sequence of Path
-        Files in the order in which they count, and folders, taken with all folders in them in natural order (2 before 10), also
-        where those are links.
+        Files in the order in which they count, and folders, here or at an address (`remote.py`), taken with all folders in them in
+        natural order (2 before 10), also where those are links.
     suffixes : sequence of str
         What names of scans in a folder end in, in lower case with the dot.
     leave_out : collection of Path
@@ -54,11 +55,12 @@ def find_scans(
     UsageError
         If a path does not exist or is no file, a folder cannot be looked into, or no scan is left.
     """
-    absent = [path for path in given if not path.exists()]
+    local = [path for path in given if not address_of(path)]
+    absent = [path for path in local if not path.exists()]
     if absent:
         names = ", ".join(str(path) for path in absent)
         raise UsageError(f"{names}: no such file or folder. Check the name, or the folder you are in.")
-    strange = [path for path in given if not (path.is_dir() or path.is_file())]
+    strange = [path for path in local if not (path.is_dir() or path.is_file())]
     if strange:  # a pipe would be waited for without end, and could not be read again
         names = ", ".join(str(path) for path in strange)
         raise UsageError(f"{names}: is neither a file nor a folder. Save the scan as a file, and give that.")
@@ -66,19 +68,19 @@ def find_scans(
     scans: dict[Path, Path] = {}
     ignored: list[Path] = []
     for path in given:
-        if not path.is_dir():
+        if path in local and not path.is_dir():
             scans.setdefault(path.resolve(), path)
             continue
-        for file in _files_of(path, out):
-            if file.suffix.lower() in suffixes:
-                scans.setdefault(file.resolve(), file)
+        for file in _files_of(path, out) if path in local else sorted(files_below(path), key=natural_key):
+            if file.suffix.lower() in suffixes or file == path:
+                scans.setdefault(absolute(file), file)
             else:
                 ignored.append(file)
     if not scans:
         names = ", ".join(str(path) for path in given)
         raise UsageError(f"{names}: no scan in there. Scans are files that end in {', '.join(suffixes)}.")
-    left = [path for path in ignored if path.resolve() not in scans]
-    return Found(tuple(scans.values()), tuple(left), tuple(path for path in left if is_scan(path)))
+    left = [path for path in ignored if absolute(path) not in scans]
+    return Found(tuple(scans.values()), tuple(left), tuple(path for path in left if not address_of(path) and is_scan(path)))
 
 
 def _files_of(folder: Path, out: Collection[Path]) -> list[Path]:
@@ -127,7 +129,7 @@ def identify_files(paths: Sequence[Path]) -> tuple[ScanOnDisk, ...]:
     identified, unreadable = [], []
     for path in paths:
         try:
-            identified.append(ScanOnDisk(shown_name(path), path.resolve(), content_sha256(path)))
+            identified.append(ScanOnDisk(shown_name(path), absolute(path), content_sha256(path)))
         except UsageError as error:
             unreadable.append(str(error))
     if unreadable:
@@ -146,7 +148,8 @@ def shown_name(path: Path) -> str:
     'room 1/Prüfung\\n2.pdf'
     """
     return "".join(
-        character.encode("unicode_escape").decode() if _is_unseen(character) else character for character in path.as_posix()
+        character.encode("unicode_escape").decode() if _is_unseen(character) else character
+        for character in address_of(path) or path.as_posix()
     )
 
 
@@ -163,8 +166,8 @@ def content_sha256(path: Path) -> str:
         If the file cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        with opened(path) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
     except OSError as error:
         raise UsageError(
             f"{path}: cannot be read: {error.strerror or error}. Check the file and your rights to it."
@@ -197,7 +200,7 @@ def find_again(
         If the folder does not exist, or holds no scan.
     """
     scans = list(known)
-    places = {scan.name: scan.path for scan in scans if scan.path.is_file() and content_sha256(scan.path) == scan.sha256}
+    places = {scan.name: scan.path for scan in scans if is_there(scan.path) and content_sha256(scan.path) == scan.sha256}
     lost = {scan.sha256: scan for scan in scans if scan.name not in places}
     for path in find_scans([folder], suffixes=suffixes).scans if lost and folder is not None else ():
         found = lost.pop(content_sha256(path), None)
