@@ -1,8 +1,8 @@
 """What a task costs on each engine that could deal pages out: this machine's processes, Dask, and Ray where it is installed.
 
 ``python -m tests.benchmarks.engines [--tasks 400] [--workers 2]`` sends chunks of pages to workers that do not read them, but give back
-what reading gives: readings and pictures of boxes. What is measured is then the engine alone: CPU of all its processes, and how many pages one
-coordinator can deal out in a second.
+what reading gives: readings and pictures of boxes. What is measured is then the engine alone: CPU of all its processes, and how many
+pages one coordinator can deal out in a second.
 """
 
 from __future__ import annotations
