@@ -155,7 +155,7 @@ def grade(
     blank_form = definitions.layout.reference
     found = find_scans(scans, suffixes=SUFFIXES, leave_out=[out, blank_form] if blank_form else [out], is_scan=looks_like_scan)
     with open_run(out, writes=(GRADEBOOK, SCORES, MARKS, FLAGS, PAGES)) as store:
-        changes = record_definitions(store, definitions)
+        changes = record_definitions(store, definitions, found.scans)
         notes = take_in(store, found)
         read_pending(
             store,

@@ -26,7 +26,7 @@ from scangrade.remote import is_there
 from scangrade.run.files import sync_folder
 from scangrade.run.intake import Found, content_sha256, identify_files, shown_name
 from scangrade.run.lock import RunLock
-from scangrade.run.store import FORGOTTEN, STORE_NAME, ScanOnDisk, Store
+from scangrade.run.store import FORGOTTEN, STORE_NAME, Scan, ScanOnDisk, Store
 
 _PRIVATE = 0o700  # a run holds names, numbers, grades and pictures of handwriting
 
@@ -95,22 +95,55 @@ def open_run(folder: Path, *, writes: Sequence[str]) -> Iterator[Store]:
         yield store
 
 
-def record_definitions(store: Store, definitions: Definitions) -> tuple[str, ...]:
+def record_definitions(store: Store, definitions: Definitions, scans: Sequence[Path] = ()) -> tuple[str, ...]:
     """Put on record what this run is graded with; return what changed since the last time, for people.
+
+    Where an earlier scangrade read the pages and measured otherwise, they wait to be read anew from now on; decisions stay.
+
+    Parameters
+    ----------
+    store : Store
+    definitions : Definitions
+    scans : sequence of Path
+        Where scans of the run may lie, if not where they were.
 
     Raises
     ------
     UsageError
-        If pages were read before with another layout, another blank form, or by a scangrade that measures otherwise.
+        If pages were read before with another layout or another blank form; or must be read anew, and cannot.
     """
     refuse_forgotten(store)
     before = store.facts()
     now = _facts(definitions)
+    anew: tuple[str, ...] = ()
     if store.has_results():
         _refuse_other_readings(store.path.parent, before, now)
+        if before["features"] != now["features"]:
+            anew = _read_anew(store, before, scans)
     store.record({"created": datetime.now(UTC).isoformat(timespec="seconds")} | before | now)
     store.forget([key for key in before if key.startswith("roster.") and key not in now])
-    return _changes(before, now) if before else ()
+    return (*anew, *_changes(before, now)) if before else ()
+
+
+def _read_anew(store: Store, before: Mapping[str, str], scans: Sequence[Path]) -> tuple[str, ...]:
+    """Have all pages read anew, once it is sure that they are all there to be read."""
+    run = store.path.parent
+    told = f"{run}: its pages were read by scangrade {before['scangrade']}, which measures otherwise than {__version__}"
+    if store.pages_laid_by_hand():
+        raise UsageError(
+            f"{told}, and people laid some of them under their form by hand, which would be lost. Go on with that version, or start a new"
+            " run with another `--out`."
+        )
+    given = {file.sha256: file.path for file in identify_files(scans)}
+    lost = [scan for scan in store.scans() if scan.sha256 not in given and not _is_there(scan)]
+    if lost:
+        names = ", ".join(scan.name for scan in lost)
+        raise UsageError(
+            f"{told}, so they must be read anew, and not all scans are there any more, or they changed: {names}. Put them back, or give"
+            " their new places as further SCANs. Until then nothing is changed."
+        )
+    store.read_anew()
+    return (f"All pages are read anew, since scangrade {before['scangrade']} measured otherwise; every decision is kept.",)
 
 
 @contextmanager
@@ -155,7 +188,7 @@ def recorded_definitions(store: Store, rubric: Path | None = None) -> Definition
     if facts["features"] != json.dumps(FEATURES) and FORGOTTEN not in facts:
         raise UsageError(
             f"{run}: its pages were read by scangrade {facts['scangrade']}, which measures otherwise than {__version__}."
-            " Go on with that version, or grade the scans into a new run folder."
+            " Grade the same scans into this run folder once more: they are read anew, and every decision is kept."
         )
     with tempfile.TemporaryDirectory() as folder:
         paths = {
@@ -210,11 +243,6 @@ def _refuse_other_readings(run: Path, before: Mapping[str, str], now: Mapping[st
                 f"{run}: its pages were read with another {name} ({before['layout.path']} as it was then), and readings hold for"
                 f" that one only. Give that {name}, or start a new run with another `--out`."
             )
-    if before["features"] != now["features"]:
-        raise UsageError(
-            f"{run}: its pages were read by scangrade {before['scangrade']}, which measures otherwise than {__version__}."
-            " Go on with that version, or start a new run with another `--out`."
-        )
 
 
 def _facts(definitions: Definitions) -> dict[str, str]:
@@ -274,7 +302,7 @@ def take_in(store: Store, found: Found) -> tuple[str, ...]:
     replaced = _give_up_replaced(store, files)
     known = len(store.scans())
     repeats = store.register(files)
-    again = store.try_again()
+    again = store.try_again([scan for scan in store.failed() if _is_there(scan)])
     _find_unfinished(store)
     notes = [*replaced, *([f"Read once more, having failed before: {again}."] if again else [])]
     notes += [f"{one.name}: the same content as {one.known_as}, which the run has already; nothing to add." for one in repeats]
@@ -305,6 +333,11 @@ def _give_up_replaced(store: Store, files: Sequence[ScanOnDisk]) -> list[str]:
     return notes
 
 
+def _is_there(scan: Scan) -> bool:
+    """Whether a scan is where it was last seen, unchanged."""
+    return is_there(scan.path) and content_sha256(scan.path) == scan.sha256
+
+
 def _some(paths: Sequence[Path]) -> str:
     names = ", ".join(shown_name(path) for path in paths[:3])
     return f"{names} and {len(paths) - 3} more" if len(paths) > 3 else names
@@ -313,7 +346,7 @@ def _some(paths: Sequence[Path]) -> str:
 def _find_unfinished(store: Store) -> None:
     """Make sure that every scan that must still be read is where it was last seen, unchanged."""
     for scan in store.unfinished():
-        if not is_there(scan.path) or content_sha256(scan.path) != scan.sha256:
+        if not _is_there(scan):
             raise UsageError(
                 f"{scan.path}: not there any more, or changed, and the run has not finished reading it ({scan.name})."
                 " Put it back, or give its new place as a further SCAN."

@@ -191,6 +191,10 @@ _DONE_PAGES: Final = (
     " FROM pages JOIN scans ON scans.id = pages.scan"
 )
 
+#: That no person decided about a page which is known by its place only.
+_UNDECIDED: Final = "NOT EXISTS (SELECT 1 FROM decisions WHERE image = scans.name || '#' || {page})"
+_FAILED_PAGE: Final = f"state = 'done' AND pages.reason = '{Reason.FAILED}' AND {_UNDECIDED.format(page='pages.scan_page')}"
+
 _DISK_TROUBLE: Final = frozenset(
     {
         sqlite3.SQLITE_FULL,
@@ -390,30 +394,45 @@ class Store:
             )
             return gone.rowcount
 
-    def try_again(self) -> int:
-        """Have pages and files that failed read once more, since what made them fail may be gone: too little memory, for one.
+    def failed(self) -> tuple[Scan, ...]:
+        """Scans that failed to be opened, or of which pages failed to be read, and about which no person decided since."""
+        return self._scans(
+            f"WHERE (reason = '{Reason.FAILED}' AND {_UNDECIDED.format(page='0')})"
+            f" OR EXISTS (SELECT 1 FROM pages WHERE pages.scan = scans.id AND {_FAILED_PAGE})"
+        )
 
-        Those about which a person decided stay as they are.
+    def try_again(self, scans: Sequence[Scan]) -> int:
+        """Have what failed of these scans read once more, since what made it fail may be gone: too little memory, for one.
 
         Returns
         -------
         int
             Pages, and files that could not be opened.
         """
-        undecided = "NOT EXISTS (SELECT 1 FROM decisions WHERE image = scans.name || '#' || {page})"
+        count = 0
         with self._transaction() as db:
-            pages = db.execute(
-                "UPDATE pages SET state = 'pending', outcome = NULL, reason = NULL, detail = NULL, image_sha256 = NULL, page = NULL,"
-                " copy = NULL WHERE state = 'done' AND reason = ?"
-                f" AND EXISTS (SELECT 1 FROM scans WHERE scans.id = pages.scan AND {undecided.format(page='pages.scan_page')})",
-                (Reason.FAILED,),
-            )
-            files = db.execute(
-                "UPDATE scans SET outcome = NULL, reason = NULL, detail = NULL WHERE outcome IS NOT NULL AND reason = ?"
-                f" AND {undecided.format(page='0')}",
-                (Reason.FAILED,),
-            )
-            return pages.rowcount + files.rowcount
+            for scan in scans:
+                count += db.execute(
+                    "UPDATE pages SET state = 'pending', outcome = NULL, reason = NULL, detail = NULL, image_sha256 = NULL,"
+                    " page = NULL, copy = NULL"
+                    f" WHERE scan = ? AND EXISTS (SELECT 1 FROM scans WHERE scans.id = pages.scan AND {_FAILED_PAGE})",
+                    (scan.id,),
+                ).rowcount
+                count += db.execute(
+                    "UPDATE scans SET outcome = NULL, reason = NULL, detail = NULL"
+                    f" WHERE id = ? AND reason = '{Reason.FAILED}' AND {_UNDECIDED.format(page='0')}",
+                    (scan.id,),
+                ).rowcount
+        return count
+
+    def read_anew(self) -> None:
+        """Have every page wait to be read once more; what people decided stays."""
+        with self._transaction() as db:
+            db.execute("UPDATE pages SET state = 'pending', outcome = NULL WHERE state = 'done'")
+
+    def pages_laid_by_hand(self) -> bool:
+        """Whether there are pages that people laid under their form."""
+        return self._db.execute("SELECT 1 FROM pages_by_hand LIMIT 1").fetchone() is not None
 
     def save_opened(self, scan: int, opened: int | PageSetAside) -> None:
         """Store how many pages a scan has, each pending from now on; or why the whole file is set aside."""
