@@ -136,8 +136,7 @@ def separator(seed: int) -> ScannedImage:
 
 def turned(page: ScannedImage) -> ScannedImage:
     """The page upside down."""
-    pixels = cv2.imdecode(np.frombuffer(page.data, np.uint8), cv2.IMREAD_GRAYSCALE)
-    assert pixels is not None
+    pixels = np.asarray(cv2.imdecode(np.frombuffer(page.data, np.uint8), cv2.IMREAD_GRAYSCALE))
     return image_of(np.ascontiguousarray(pixels[::-1, ::-1]).astype(np.uint8))
 
 

@@ -11,7 +11,7 @@ import json
 import re
 import tomllib
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -97,7 +97,16 @@ def read_source(path: Path) -> Source | Issue:
         )
     is_json = path.suffix.lower() == ".json"
     try:
-        return _json_source(name, text) if is_json else _toml_source(name, text)
+        source = _json_source(name, text) if is_json else _toml_source(name, text)
+        broken = next(_halves(source.data, ()), None)
+        if broken is None:
+            return source
+        return Issue(
+            Severity.ERROR,
+            source.where(broken),
+            "holds half of a character (a single `\\ud800` to `\\udfff`), which is none.",
+            "Write the character itself.",
+        )
     except json.JSONDecodeError as error:
         return Issue(Severity.ERROR, f"{name}:{error.lineno}", f"is not valid JSON: {error.msg}.")
     except RecursionError:
@@ -115,6 +124,21 @@ def _json_source(name: str, text: str) -> Source:
     if not isinstance(data, dict):
         raise ValueError("the file must hold one object { ... }")
     return Source(name, data, _json_lines(text))
+
+
+def _halves(node: Any, path: KeyPath) -> Iterator[KeyPath]:
+    """Places of texts with one half of a surrogate pair: JSON lets them through, and no file or data base can hold them."""
+    if isinstance(node, str):
+        if _HALF.search(node):
+            yield path
+    elif isinstance(node, Mapping):
+        for key, value in node.items():
+            if _HALF.search(key):
+                yield path
+            yield from _halves(value, (*path, key))
+    elif isinstance(node, list):
+        for place, value in enumerate(node):
+            yield from _halves(value, (*path, place))
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -185,6 +209,7 @@ def _json_lines(text: str) -> dict[KeyPath, int]:
     return scanner.lines
 
 
+_HALF = re.compile("[\ud800-\udfff]")
 _BLANK = re.compile(r"(?:[\s,]|#[^\n]*)*")  # commas too: between entries they say nothing that the brackets do not
 _STRING = re.compile(r'"""(?:\\.|[^\\])*?"""(?!")|\'\'\'.*?\'\'\'(?!\')|"(?:\\.|[^"\\])*"|\'[^\']*\'', re.DOTALL)
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")

@@ -1,7 +1,7 @@
 """Coverage-guided fuzzing with atheris (libFuzzer): inputs that reach new lines of scangrade are kept and mutated further.
 
-``python -m tests.fuzz.coverage_guided TARGET [libFuzzer's options] [CORPUS]``, with the extra ``fuzz`` of the package installed. The criteria
-are those of `campaign`; libFuzzer ends with the first finding and leaves its input in the current folder.
+``python -m tests.fuzz.coverage_guided TARGET [libFuzzer's options] [CORPUS]``, with the extra ``fuzz`` of the package installed. The
+criteria are those of `campaign`; libFuzzer ends with the first finding and leaves its input in the current folder.
 """
 
 from __future__ import annotations

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import functools
 import io
+import json
 import shutil
+import tomllib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -73,11 +75,17 @@ class Target:
 
 
 def _layouts(_: Path) -> list[tuple[bytes, str]]:
-    return [(path.read_bytes(), ".toml") for path in sorted((ROOT / "layouts").glob("*.toml"))]
+    return _definitions("layouts")
 
 
 def _rubrics(_: Path) -> list[tuple[bytes, str]]:
-    return [(path.read_bytes(), ".toml") for path in sorted((ROOT / "rubrics").glob("*.toml"))]
+    return _definitions("rubrics")
+
+
+def _definitions(folder: str) -> list[tuple[bytes, str]]:
+    """As TOML, and the first of them as JSON."""
+    made = [(path.read_bytes(), ".toml") for path in sorted((ROOT / folder).glob("*.toml"))]
+    return [*made, (json.dumps(tomllib.loads(made[0][0].decode()), indent=1).encode(), ".json")]
 
 
 @functools.cache
