@@ -6,6 +6,7 @@ What a worker does with a page is a `Reader`: `PaperReader`, unless another one 
 from __future__ import annotations
 
 import functools
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
@@ -136,23 +137,28 @@ def read_pending(
     before = {scan.id: stamp_of(scan.path) for scan in store.unfinished()}
     work = _work(tasks, crew, cluster)
     began = False
+    read: list[tuple[Chunk, Found]] = []
+    since = time.monotonic()
     with closing(work) as finished:
-        for task, result in finished:
-            if stamp_of(task.path) != before[task.scan]:
-                raise UsageError(
-                    f"{task.path}: changed while it was read, so that what was read of it may be of another file. What was read until now"
-                    " is stored. Wait until the scanner has finished, and run the same command again."
-                )
-            found = _set_aside(task, result) if isinstance(result, Crash) else result
-            if isinstance(found, Opened):
-                store.save_opened(task.scan, found.pages)
-                if isinstance(found.pages, int):
+        try:
+            for task, result in finished:
+                if stamp_of(task.path) != before[task.scan]:
+                    raise UsageError(
+                        f"{task.path}: changed while it was read, so that what was read of it may be of another file. What was read until"
+                        " now is stored. Wait until the scanner has finished, and run the same command again."
+                    )
+                found = _set_aside(task, result) if isinstance(result, Crash) else result
+                read.append((task, found))
+                if isinstance(found, Opened) and isinstance(found.pages, int):
                     tasks.extend(_chunks(task.scan, task.path, tuple(range(1, found.pages + 1))))
                     progress.expect(found.pages)
-            else:
-                store.save_pages(task.scan, dict(zip(task.pages, found, strict=True)))
                 progress.advance(len(task.pages))
-            began = True
+                began = True
+                if time.monotonic() - since > settings.WORK.store_after_s:
+                    _save(store, read)
+                    since = time.monotonic()
+        finally:  # whatever ends the work: what was read is stored
+            _save(store, read)
     if workers == 0 and began and not cluster:
         _make_reader().close()
 
@@ -162,6 +168,19 @@ def _work(tasks: deque[Chunk], crew: Crew[Chunk, Found], cluster: str) -> Genera
         yield from work_through_on(cluster, tasks, crew)
     else:
         yield from work_through(tasks, crew)
+
+
+def _save(store: Store, read: list[tuple[Chunk, Found]]) -> None:
+    """Put results into the store and take them out of the list."""
+    if not read:
+        return
+    held, read[:] = list(read), []
+    with store.at_once():
+        for task, found in held:
+            if isinstance(found, Opened):
+                store.save_opened(task.scan, found.pages)
+            else:
+                store.save_pages(task.scan, dict(zip(task.pages, found, strict=True)))
 
 
 def _chunks(scan: int, path: Path, pages: tuple[int, ...]) -> Iterator[Chunk]:

@@ -225,8 +225,12 @@ class WorkLimits:
     """How the reading of pages is dealt out to worker processes."""
 
     chunk_pages: int = 8
-    """Pages of one task: few enough that a kill or a crash costs little, and one transaction of the store for half a second of
-    reading, so that putting it to disk (5 to 20 ms) is not felt."""
+    """Pages of one task: few enough that a kill or a crash costs little, and half a second of reading, beside which handing it out is not
+    felt."""
+
+    store_after_s: float = 0.2
+    """What was read is put to disk this often at most, which takes 5 to 20 ms: with ten thousand files of one page it would else take as
+    long as reading them. A kill costs what was read since."""
 
     waiting_per_worker: int = 4
     """Tasks under way or queued per worker: no worker waits for the next, and what lies in memory stays bounded however many pages

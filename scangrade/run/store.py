@@ -448,6 +448,12 @@ class Store:
                     "INSERT INTO pages (scan, scan_page) VALUES (?, ?)", [(scan, number) for number in range(1, opened + 1)]
                 )
 
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """What is saved in the ``with`` block goes to disk together, or not at all: each time that takes as long as reading a page."""
+        with self._transaction():
+            yield
+
     # ----------------------------------------------------------------- pages
 
     def pending(self) -> tuple[tuple[Scan, tuple[int, ...]], ...]:
@@ -635,6 +641,9 @@ class Store:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
+        if self._db.in_transaction:  # a part of `at_once`
+            yield self._db
+            return
         with self._explained():
             self._db.execute("BEGIN IMMEDIATE")
             try:
