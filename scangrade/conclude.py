@@ -7,7 +7,7 @@ that can be kept. Decisions are laid over it, and only booklets that a decision 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from scangrade import settings
@@ -26,7 +26,9 @@ from scangrade.answers.decisions import (
     with_marks,
     with_student,
 )
-from scangrade.answers.identify import claimed_twice, identify
+from scangrade.answers.handwriting import Written, read_handwriting
+from scangrade.answers.identify import Said, claimed_twice, identify
+from scangrade.answers.witnesses import without_form_words
 from scangrade.check import Definitions
 from scangrade.grades.by_hand import given_points, given_words
 from scangrade.grades.score import Given, doubtful_pages, score
@@ -39,13 +41,13 @@ from scangrade.model import (
     Flag,
     FlagKind,
     Identity,
+    Layout,
     MatchStatus,
     PageRead,
     Question,
     Ruling,
     ScannedPage,
     Scorecard,
-    StickerRead,
     Topic,
     page_key,
 )
@@ -60,6 +62,8 @@ class Read:
     flags: tuple[Flag, ...]  #: about its pages
     identity: Identity
     identity_flags: tuple[Flag, ...]
+    written: tuple[Written, ...] = ()  #: handwritten numbers
+    name: str = ""  #: as read by Tesseract, where it was
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +101,30 @@ class Graded:
 FindPage = Callable[[str], ScannedPage | None]
 
 
-def read_by_machine(pages: Sequence[ScannedPage], definitions: Definitions) -> Machine:
+#: Reads the names on booklets that witnesses so far do not settle; by booklet, "" where nothing can be read.
+ReadNames = Callable[[Sequence[Booklet]], Mapping[str, str]]
+
+
+def no_names(booklets: Sequence[Booklet]) -> Mapping[str, str]:
+    """Read no name."""
+    del booklets
+    return {}
+
+
+def read_by_machine(pages: Sequence[ScannedPage], definitions: Definitions, read_names: ReadNames = no_names) -> Machine:
     """Put booklets together, decide their boxes, and tell whose they are, without any person's decision."""
-    layout = definitions.layout
+    layout, roster = definitions.layout, definitions.roster
     booklets, flags = collate(pages, layout)
     answers = decide(booklets, layout, settings=settings.DECIDE)
-    identities, identity_flags = identify(answers, layout, definitions.roster, stickers=stickers_of(booklets))
+    written = read_handwriting(booklets, layout)
+    said = {one.id: said_of(one, written.get(one.id, ())) for one in booklets}
+    identities, identity_flags = identify(answers, layout, roster, said=said)
+    open_ones = {one.booklet for one in identities if one.status in (MatchStatus.UNKNOWN, MatchStatus.DUPLICATE)}
+    names = read_names([one for one in booklets if one.id in open_ones]) if roster is not None and open_ones else {}
+    names = without_form_words(names)
+    if any(names.values()):
+        said |= {booklet: replace(said[booklet], name=name) for booklet, name in names.items()}
+        identities, identity_flags = identify(answers, layout, roster, said=said)
     known = {one.id for one in booklets}
     own: dict[str, list[Flag]] = defaultdict(list)
     general = []
@@ -117,7 +139,15 @@ def read_by_machine(pages: Sequence[ScannedPage], definitions: Definitions) -> M
     named = {flag.ref for flag in general if flag.kind is FlagKind.PAGE_SET_ASIDE}
     return Machine(
         tuple(
-            Read(one, answers[one.id], tuple(own[one.id]), identity, tuple(of_identity[one.id]))
+            Read(
+                one,
+                answers[one.id],
+                tuple(own[one.id]),
+                identity,
+                tuple(of_identity[one.id]),
+                said[one.id].written,
+                said[one.id].name,
+            )
             for one, identity in zip(booklets, identities, strict=True)
         ),
         tuple(general),
@@ -222,9 +252,10 @@ def lay_decisions(
         answers = tuple((fresh | kept)[one.id] for one in layout.fields if one.id in fresh or one.id in kept)
     answers = with_marks(booklet, answers, layout, decisions)
     identity, identity_flags = read.identity, read.identity_flags
-    stickers = stickers_of([booklet])
-    if stickers != stickers_of([read.booklet]) or _digits(answers, definitions) != _digits(read.answers, definitions):
-        (identity,), identity_flags = identify({booklet.id: answers}, layout, definitions.roster, stickers=stickers)
+    before = said_of(read.booklet, read.written, read.name)
+    said_now = _said_after(before, placed.changed, booklet, neighbours, layout) if placed.changed else before
+    if said_now != before or _digits(answers, definitions) != _digits(read.answers, definitions):
+        (identity,), identity_flags = identify({booklet.id: answers}, layout, definitions.roster, said={booklet.id: said_now})
     identity, own_flags = with_student(identity, identity_flags, booklet, definitions.roster, decisions)
     questions = {one.id: one for one in definitions.rubric.questions}
     given = {
@@ -234,14 +265,26 @@ def lay_decisions(
     return Laid(booklet, answers, identity, (*page_flags(placed, read.flags, layout, decisions), *own_flags), given)
 
 
-def stickers_of(booklets: Iterable[Booklet]) -> dict[str, StickerRead]:
-    """What was read on the labels of booklets, by booklet; without those of which no page with a label came in."""
-    return {
-        one.id: page.result.sticker
-        for one in booklets
-        for page in one.pages.values()
+def said_of(booklet: Booklet, written: tuple[Written, ...], name: str = "") -> Said:
+    """What witnesses beside the grid say of a booklet."""
+    stickers = [
+        page.result.sticker
+        for page in booklet.pages.values()
         if isinstance(page.result, PageRead) and page.result.sticker is not None
-    }
+    ]
+    return Said(stickers[0] if stickers else None, written, name)
+
+
+def _said_after(
+    before: Said, changed: Collection[int], booklet: Booklet, neighbours: Sequence[Booklet], layout: Layout
+) -> Said:
+    """The same after a person put in other pages, which are read anew; a name that stands on one of them is not."""
+    among = [*(one for one in neighbours if one.id != booklet.id), booklet]
+    fresh = read_handwriting(among, layout).get(booklet.id, ())
+    kept = {one.field: one for one in before.written if one.page not in changed}
+    written = tuple(kept.get(one.field, one) for one in fresh)
+    on_it = any(one.role == "name" and one.page in changed for one in layout.fields)
+    return said_of(booklet, written, "" if on_it else before.name)
 
 
 def _digits(answers: Sequence[Answer], definitions: Definitions) -> list[Answer]:

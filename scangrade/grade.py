@@ -6,6 +6,7 @@ the store each time, so running it again, with more scans or a corrected key, ne
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 from collections import Counter
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from scangrade.answers.decisions import fold
 from scangrade.check import Definitions, load_definitions
-from scangrade.conclude import FindPage, Laid, Machine, grade_booklets, read_by_machine
+from scangrade.conclude import FindPage, Laid, Machine, ReadNames, grade_booklets, no_names, read_by_machine
 from scangrade.errors import ExitCode, Issue
 from scangrade.export.tables import (
     FLAGS,
@@ -51,7 +52,7 @@ from scangrade.model import (
 from scangrade.opening import exposed, open_run, record_definitions, take_in
 from scangrade.paper.rasterise import SUFFIXES, looks_like_scan
 from scangrade.progress import Progress, Silent
-from scangrade.reading import PaperReader, ReaderFactory, read_pending
+from scangrade.reading import PaperReader, ReaderFactory, known_names, read_names, read_pending
 from scangrade.run.files import as_csv, write_whole
 from scangrade.run.intake import find_scans
 from scangrade.run.journal import Journal
@@ -157,27 +158,30 @@ def grade(
     with open_run(out, writes=(GRADEBOOK, SCORES, MARKS, FLAGS, PAGES)) as store:
         changes = record_definitions(store, definitions, found.scans)
         notes = take_in(store, found)
+        crew = _usable_cores() if workers is None else workers
         read_pending(
             store,
             definitions.layout,
-            workers=_usable_cores() if workers is None else workers,
+            workers=crew,
             cluster=cluster,
             progress=progress or Silent(),
             reader=reader,
         )
         with uncollected():
-            results = grade_again(store, definitions)
+            names = functools.partial(read_names, store, definitions.layout, workers=crew)
+            results = grade_again(store, definitions, names)
             files = write_files(out, results, definitions)
     return _summary(out, results, definitions, files, (*changes, *notes, *exposed(out)))
 
 
-def grade_again(store: Store, definitions: Definitions) -> Results:
+def grade_again(store: Store, definitions: Definitions, names: ReadNames | None = None) -> Results:
     """Derive a run's results from what its store holds, and keep them there for a review to begin with.
 
     Boxes are decided anew only where pages, form, thresholds or program changed since the last time: another rubric costs the scoring.
+    Names are read where nothing else settles whose a booklet is; without `names` those that were read before are all there are.
     """
     entries = Journal(store).entries()
-    results = results_of(store, definitions, entries)
+    results = results_of(store, definitions, entries, names)
     keep_results(store, definitions, results, entries)
     return results
 
@@ -197,7 +201,7 @@ def keep_results(store: Store, definitions: Definitions, results: Results, entri
     )
 
 
-def results_of(store: Store, definitions: Definitions, entries: Sequence[Entry]) -> Results:
+def results_of(store: Store, definitions: Definitions, entries: Sequence[Entry], names: ReadNames | None = None) -> Results:
     """Derive a run's results from what its store holds and from decisions, by the shortest way, and change nothing.
 
     Parameters
@@ -207,13 +211,16 @@ def results_of(store: Store, definitions: Definitions, entries: Sequence[Entry])
         Of this run; the rubric may be another one than is on record.
     entries : sequence of Entry
         Decisions of its journal.
+    names : callable, optional
+        Reads names on booklets; by default, those are known that were read before.
     """
+    names = names or functools.partial(known_names, store, definitions.layout)
     decisions, by_hand = fold(entries), store.pages_by_hand()
     pages = store.pages(readings=False)
     machine = kept_machine(store, definitions.layout, pages, decisions)
     if machine is None:
         pages = store.pages()
-        results = derive(pages, definitions, decisions, by_hand)
+        results = derive(pages, definitions, decisions, by_hand, names)
     else:
         results = _results(pages, machine, definitions, decisions, by_hand, page_finder(store, pages))
     _account(results.pages, store.page_count())
@@ -235,6 +242,7 @@ def derive(
     definitions: Definitions,
     decisions: Decisions = NOTHING_DECIDED,
     by_hand: Mapping[str, PageRead] = MappingProxyType({}),
+    names: ReadNames = no_names,
 ) -> Results:
     """From readings and decisions to grades: a pure function, the same on every machine and in any order of reading.
 
@@ -246,8 +254,10 @@ def derive(
         What people decided.
     by_hand : mapping of decision id to PageRead
         Pages that people laid under their form, read.
+    names : callable
+        Reads names on booklets.
     """
-    machine = read_by_machine(pages, definitions)
+    machine = read_by_machine(pages, definitions, names)
     by_key = {page_key(page): page for page in reversed(pages)} if decisions.rulings else {}
     return _results(pages, machine, definitions, decisions, by_hand, by_key.get)
 

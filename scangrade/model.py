@@ -37,6 +37,7 @@ class FieldKind(StrEnum):
     CREDIT = "credit"  #: a grader's points for an open question: 0, 1, 2, ... and half points
     VERSION = "version"  #: which version of the exam this booklet is
     STICKER = "sticker"  #: where a label with a code is pasted
+    HANDWRITTEN = "handwritten"  #: a number written by hand, a digit in each cell
     TEXT = "text"  #: handwriting: a name, a number, an answer
 
 
@@ -114,7 +115,8 @@ class Field:
     group: str = ""  #: digit: the grid that this column belongs to
     place: int = 0  #: digit: the column's place in the number, 1 is the leftmost
     correction: int = 1  #: credit: 1 first, 2 second correction
-    role: str = ""  #: digit and text: "student_number", "name", ""
+    role: str = ""  #: digit, handwritten and text: "student_number", "name", ""
+    cells: tuple[Box, ...] = ()  #: handwritten: places of the digits, leftmost first; nothing is marked in them
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +185,10 @@ class Layout:
     def boxes(self, page: int) -> tuple[Box, ...]:
         """Boxes of a page in layout order: the order in which a page's readings are stored."""
         return tuple(box for one in self.fields for box in one.boxes if box.page == page)
+
+    def cells(self, page: int) -> tuple[Box, ...]:
+        """Cells for handwritten digits of a page in layout order: the order in which their pictures are stored."""
+        return tuple(cell for one in self.fields for cell in one.cells if cell.page == page)
 
 
 # --------------------------------------------------------------------------- rubric
@@ -426,6 +432,18 @@ FEATURES: Final = (
 PATCH_SIDE: Final = 28
 
 
+#: Rows and columns of the picture of a cell for a handwritten digit.
+CELL_SIDE: Final = 32
+
+#: Length that such a picture shows, of the longer side of its cell: digits do not always stay within.
+CELL_REACH: Final = 1.3
+
+
+def no_cells(count: int = 0) -> NDArray[np.uint8]:
+    """Pictures of `count` cells of which nothing was seen."""
+    return np.zeros((count, CELL_SIDE, CELL_SIDE), np.uint8)
+
+
 def no_patches(count: int = 0) -> NDArray[np.uint8]:
     """Patches of `count` boxes of which nothing was seen."""
     return np.zeros((count, PATCH_SIDE, PATCH_SIDE), np.uint8)
@@ -447,6 +465,10 @@ class Readings:
 
     `ink_map` has a cell per square millimetre of the page, upright: the darkness of its darkest place, as in patches. It shows
     what was written beside boxes. `blank_map` is that of the blank form, empty where there is none.
+
+    `cells` has one picture per cell for a handwritten digit, in the order of `Layout.cells(page)`: darkness as in patches, over a square
+    around the cell's middle whose side is `CELL_REACH` times the cell's longer one. `blank_cells` has the same of the blank form, or
+    no picture where the layout has none.
     """
 
     values: NDArray[np.float32]
@@ -454,6 +476,8 @@ class Readings:
     blank: NDArray[np.uint8] = field(default_factory=no_patches)
     ink_map: NDArray[np.uint8] = field(default_factory=no_map)
     blank_map: NDArray[np.uint8] = field(default_factory=no_map)
+    cells: NDArray[np.uint8] = field(default_factory=no_cells)
+    blank_cells: NDArray[np.uint8] = field(default_factory=no_cells)
 
 
 @dataclass(frozen=True, slots=True)

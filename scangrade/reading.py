@@ -8,7 +8,8 @@ from __future__ import annotations
 import functools
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,9 @@ from typing import Protocol, TypeVar
 from scangrade import settings
 from scangrade.cluster import work_through_on
 from scangrade.errors import ScangradeError, UsageError
-from scangrade.model import Layout, PageResult, PageSetAside, Reason
+from scangrade.geometry import as_matrix
+from scangrade.model import Booklet, FieldKind, Layout, PageRead, PageResult, PageSetAside, Reason, Region, ScannedPage
+from scangrade.paper.name import read_name
 from scangrade.paper.rasterise import ScanFile, check_readable, open_scan
 from scangrade.paper.read import FormReader, read_page
 from scangrade.progress import Progress
@@ -196,6 +199,78 @@ def _single_pages(chunk: Chunk) -> tuple[Chunk, ...]:
 def _set_aside(chunk: Chunk, crash: Crash) -> Found:
     aside = PageSetAside(Reason.FAILED, crash.detail)
     return (aside,) * len(chunk.pages) if chunk.pages else Opened(aside)
+
+
+# --------------------------------------------------------------------------- names
+
+
+@dataclass(frozen=True, slots=True)
+class _Name:
+    """Where a name stands."""
+
+    page: ScannedPage
+    field: str
+    region: Region
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What the store knows it by."""
+        return self.page.result.image_sha256, self.field
+
+
+def known_names(store: Store, layout: Layout, booklets: Sequence[Booklet]) -> dict[str, str]:
+    """Names of booklets as far as they were read before, by booklet."""
+    places, known = _name_places(layout, booklets), store.names()
+    return {booklet: known[one.key] for booklet, one in places.items() if one.key in known}
+
+
+def read_names(store: Store, layout: Layout, booklets: Sequence[Booklet], *, workers: int) -> dict[str, str]:
+    """Read the names of booklets that were not read before, and store them; by booklet.
+
+    Names cost a call of Tesseract each, so they are read of booklets only that nothing else settles. Where a scan is not at hand any more
+    its names stay unread.
+
+    Parameters
+    ----------
+    workers : int
+        Names that are read at a time.
+    """
+    known = store.names()
+    missing = list({one.key: one for one in _name_places(layout, booklets).values() if one.key not in known}.values())
+    if missing:
+        paths = {one.name: one.path for one in store.scans()}
+        with ThreadPoolExecutor(
+            max(1, workers)
+        ) as pool:  # Tesseract is a program of its own: threads wait for it side by side
+            texts = pool.map(lambda one: _name_on(paths[one.page.ref.scan], one, layout.dropout), missing)
+        store.save_names({one.key: text for one, text in zip(missing, texts, strict=True) if text is not None})
+    return known_names(store, layout, booklets)
+
+
+def _name_places(layout: Layout, booklets: Sequence[Booklet]) -> dict[str, _Name]:
+    """Where the name of each booklet stands; without those whose page did not come in."""
+    fields = [one for one in layout.fields if one.kind is FieldKind.TEXT and one.role == "name" and one.region is not None]
+    places: dict[str, _Name] = {}
+    for booklet in booklets:
+        for field in fields:
+            page = booklet.pages.get(field.page)
+            if page is not None and isinstance(page.result, PageRead) and field.region is not None:
+                places.setdefault(booklet.id, _Name(page, field.id, field.region))
+    return places
+
+
+def _name_on(path: Path, name: _Name, dropout: str) -> str | None:
+    """The name; None where the scan cannot be looked at."""
+    result = name.page.result
+    assert isinstance(result, PageRead)
+    scan = open_scan(path, limits=settings.RASTERISE)
+    if isinstance(scan, PageSetAside):
+        return None
+    with scan:
+        image = scan.page(name.page.ref.scan_page - 1, channel=dropout)
+        if isinstance(image, PageSetAside) or image.sha256 != result.image_sha256:
+            return None
+        return read_name(image.pixels, as_matrix(result.transform), name.region)
 
 
 # --------------------------------------------------------------------------- in the worker process

@@ -477,6 +477,9 @@ class LayoutLimits:
     """Least distance of a page's fiducials from the line through the two farthest apart: below it, a tilt across that line is hardly
     seen (an error of 0.2 mm at 20 mm is one of 2.5 mm at the other end of A4)."""
 
+    least_cell_mm: float = 3.0
+    """Side of a cell for a handwritten digit, below which people write over its frame: digits in lines are 3 mm high and more."""
+
 
 LAYOUT = LayoutLimits()
 
@@ -802,6 +805,12 @@ class StickerReading:
     least_confidence: float = 50.0
     """Of 100, as Tesseract gives it for a word: what it makes of pictures and lines has less, printed numbers have 80 and more."""
 
+    least_confidence_of_name: float = 30.0
+    """The same for a word of a name: block letters by hand have 30 to 90. What is misread is like nobody's name."""
+
+    least_contrast: int = 40
+    """Grey levels between the darkest and the lightest pixel of a region, below which nothing is written there."""
+
     least_digits: int = 5
     """Of a number printed on a label, or within a longer text of a code: fewer are dates, rooms and seats."""
 
@@ -822,6 +831,79 @@ class IdentifyLimits:
 
 
 IDENTIFY = IdentifyLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class HandwritingSettings:
+    """How handwritten digits are read, before anything is decided."""
+
+    quantile: float = 0.2
+    """Of the cells of a form, pixel by pixel, that shows what is printed: no place of a cell has ink in half of all digits."""
+
+    least_cells: int = 24
+    """From which on the print of cells is learned from them; with fewer their frame is taken from the layout."""
+
+    most_cells: int = 2000
+    """Of which it is learned: more change nothing."""
+
+    shown: float = 0.9
+    """Probability of a digit from which it is told as read; below it stands a question mark."""
+
+
+HANDWRITING = HandwritingSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessSettings:
+    """What witnesses that are not certain by themselves weigh, and when all of them together are enough. Weights are natural logarithms."""
+
+    enough: float = 9.21
+    """Least margin to the second best assignment of all booklets for a student without a flag: odds of 10,000 to 1."""
+
+    gross_error: float = 5e-4
+    """Share of the clearest digits that are read wrongly all the same, spread over all others. So one cell never weighs more than 10.
+    The network's held-out digits bear out no less (tests/training/README.md)."""
+
+    alike: float = 0.5
+    """How much of what is wrong with a digit on one page is wrong on the next: a writer's 1 that looks like a 7 does so everywhere. n pages
+    weigh as n / (1 + (n - 1) x this) independent ones."""
+
+    strangers: float = 0.01
+    """Share of booklets by somebody who is not on the roster: guests, late enrolments. A third of them have a number one digit from one on
+    the roster, a third one that is made like those, and a third any number."""
+
+    again: float = 0.002
+    """Share of booklets that are a second one of somebody: all that the argument of who is left can weigh (6.2)."""
+
+    grid_error: float = 1e-3
+    """Of a certain column of a grid: people mark the wrong row more often than boxes are misread."""
+
+    name: float = 3.0
+    """Weight of a name that is read clearly as that of one student: 20 to 1, since it is read badly where it is read at all."""
+
+    name_alike: float = 85.0
+    name_ahead: float = 10.0
+    """Likeness (of 100) of the name as read to a student's, and how far it is ahead of all others, from which it is that name."""
+
+    name_often: float = 0.6
+    name_least: int = 3
+    """Share of all names that were read, and least number of them, that have a word, from which it is printed on the form: no class has one
+    first name in common."""
+
+    page_other: float = 6.9
+    """Odds (1,000 to 1) by which one page speaks for another student of the roster, from which it contradicts."""
+
+    page_free: float = 13.8
+    """Odds (1,000,000 to 1) by which one page speaks for some other number at all, from which it contradicts: two digits at least."""
+
+    rival: float = 3.0
+    """By how much (20 to 1) a booklet must be likelier somebody's who has another one, for that one to be doubted too."""
+
+    reach: float = 18.0
+    """How far below a booklet's likeliest student others are looked at: `enough`, and what `again` can bring, and a little."""
+
+
+WITNESSES = WitnessSettings()
 
 
 @dataclass(frozen=True, slots=True)

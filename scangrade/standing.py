@@ -19,6 +19,7 @@ from pydantic import TypeAdapter
 from scangrade import settings
 from scangrade.answers.collate import with_refs
 from scangrade.answers.decisions import assigned_booklet, fold, with_entries
+from scangrade.answers.handwriting import Written
 from scangrade.check import Definitions
 from scangrade.conclude import (
     Graded,
@@ -55,7 +56,7 @@ from scangrade.run.journal import Journal
 from scangrade.run.kept import Kept, KeptBooklet
 from scangrade.run.store import FORGOTTEN, Store
 
-_FORMAT: Final = "1"  # of the JSON texts
+_FORMAT: Final = "2"  # of the JSON texts
 _LETTERS: Final = {Verdict.EMPTY: "e", Verdict.MARKED: "m", Verdict.UNDONE: "u", Verdict.UNSURE: "?"}
 _VERDICTS: Final = {letter: verdict for verdict, letter in _LETTERS.items()}
 
@@ -239,6 +240,8 @@ def _read_back(booklet: str, held: Mapping[str, Any], pages: Sequence[ScannedPag
         _FLAGS.validate_json(held["flags"]),
         _IDENTITY.validate_json(held["identity"]),
         _FLAGS.validate_json(held["identity_flags"]),
+        tuple(Written(field, page, tuple(map(tuple, cells))) for field, page, cells in held.get("written", ())),
+        held.get("name", ""),
     )
 
 
@@ -315,6 +318,8 @@ def _read_text(read: Read) -> str:
             "flags": _FLAGS.dump_json(read.flags).decode(),
             "identity": _IDENTITY.dump_json(read.identity).decode(),
             "identity_flags": _FLAGS.dump_json(read.identity_flags).decode(),
+            "written": [[one.field, one.page, one.cells] for one in read.written],
+            "name": read.name,
         },
         separators=(",", ":"),
     )

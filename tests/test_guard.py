@@ -99,8 +99,9 @@ def serve(run: Path, password: str = "") -> Iterator[Served]:
         with open_run(run, writes=()) as store:
             pictures = Pictures(run)
             desk = Desk(run, store, recorded_definitions(store), pictures)
-            page = desk.standing.booklet("01").laid.booklet.pages[2]
-            held.append((desk, box_name(page.result.image_sha256, 2, 0, "01")))
+            known = "01" in desk.standing.booklets  # else another module's run, which sends no box
+            page = desk.standing.booklet("01").laid.booklet.pages[2] if known else None
+            held.append((desk, box_name(page.result.image_sha256, 2, 0, "01") if page else ""))
             app = make_app(desk, keys, frozenset({f"127.0.0.1:{port}", f"localhost:{port}"}))
             config = uvicorn.Config(app, log_level="critical", access_log=False, lifespan="off", ws="none")
             server = uvicorn.Server(config)

@@ -552,3 +552,79 @@ def test_the_schema_describes_every_key() -> None:
     for table in (schema, *schema["$defs"].values()):
         for name, one in table.get("properties", {}).items():
             assert one.get("description"), name
+
+
+# --------------------------------------------------------------------------- handwritten numbers
+
+HANDWRITTEN = """
+[[fields]]
+id = "number"
+kind = "handwritten"
+role = "student_number"
+pages = [1, 2]
+places = 6
+origin = [30, 40]
+place_step = [7, 0]
+gap = { every = 3, add = [2, 0] }
+size = [6, 8]
+"""
+
+
+def test_handwritten_numbers_have_a_row_of_cells_on_each_page(tmp_path: Path) -> None:
+    layout = loaded(tmp_path, HEAD + HANDWRITTEN)
+    assert [(one.id, one.kind, one.page, one.role) for one in layout.fields] == [
+        ("number.1", FieldKind.HANDWRITTEN, 1, "student_number"),
+        ("number.2", FieldKind.HANDWRITTEN, 2, "student_number"),
+    ]
+    cells = layout.fields[1].cells
+    assert [cell.x_mm for cell in cells] == [30, 37, 44, 53, 60, 67]
+    assert {(cell.page, cell.y_mm, cell.width_mm, cell.height_mm, cell.frame_mm) for cell in cells} == {(2, 40, 6, 8, 0.3)}
+    assert layout.cells(2) == cells and layout.boxes(2) == ()
+    region = layout.fields[1].region
+    assert region is not None
+    assert (region.x_mm, region.y_mm) == pytest.approx((26.7, 35.7))
+    assert (region.width_mm, region.height_mm) == pytest.approx((43.6, 8.6))
+
+
+def test_a_comb_has_no_frames_and_one_page_keeps_the_plain_id(tmp_path: Path) -> None:
+    text = HANDWRITTEN.replace("pages = [1, 2]", "page = 2\ncomb = true")
+    (field,) = loaded(tmp_path, HEAD + text).fields
+    assert field.id == "number"
+    assert {cell.frame_mm for cell in field.cells} == {0}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("pages = [1, 2]", "", "one of `page` and `pages` is needed"),
+        ("pages = [1, 2]", "page = 1\npages = [1, 2]", "one of `page` and `pages` is needed"),
+        ("pages = [1, 2]", "pages = [1, 3]", "there is no page 3"),
+        ("pages = [1, 2]", "pages = [1, 1]", "the field id `number.1` is there 2 times"),
+        ("pages = [1, 2]", "page = 5", "there is no page 5"),
+        ("place_step = [7, 0]", "place_step = [5, 0]", "overlaps"),
+        ("origin = [30, 40]", "origin = [180, 40]", "not on"),
+        ("origin = [30, 40]", "origin = [14, 14]", "lies on the square"),
+        ("size = [6, 8]", 'size = [6, 8]\nshape = "circle"', "cells are rectangles"),
+        ('role = "student_number"', 'role = "name"', "role"),
+        ("places = 6", "places = 1", "places"),
+    ],
+)
+def test_a_fault_of_a_handwritten_number_is_named(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    found = faults(tmp_path, HEAD + HANDWRITTEN.replace(old, new))
+    assert any(expected in one for one in found), found
+
+
+def test_small_cells_are_a_warning(tmp_path: Path) -> None:
+    layout, (issue,) = load_layout(write(tmp_path, HEAD + HANDWRITTEN.replace("size = [6, 8]", "size = 2")))
+    assert layout is not None
+    assert issue.severity is Severity.WARNING and "cells of 2 x 2 mm are small" in issue.message
+
+
+def test_cells_need_a_size(tmp_path: Path) -> None:
+    head = HEAD.replace("[box]\nsize = 4.0\n", "")
+    assert any("the cells have no `size`" in one for one in faults(tmp_path, head + HANDWRITTEN.replace("size = [6, 8]", "")))
+
+
+def test_cells_may_not_lie_on_boxes(tmp_path: Path) -> None:
+    text = HEAD + CHOICE.replace("origin = [30, 60]", "origin = [44, 44]") + HANDWRITTEN
+    assert any("overlaps" in one and '"number.2"' in one for one in faults(tmp_path, text))

@@ -106,7 +106,7 @@ def test_its_faults_are_told_as_it_says(exam: Path) -> None:
 
 @pytest.mark.slow
 def test_its_commands_run(exam: Path) -> None:
-    recipe = Recipe("readme", ((OFFICE, 2),), absent=1, seed=3)
+    recipe = Recipe("readme", ((OFFICE, 2),), absent=1, seed=4)
     make_batch(exam, recipe, layout=exam / "layout.toml", rubric=exam / "rubric.toml")
     assert len(commands()) >= 5
     for command in commands():

@@ -13,9 +13,10 @@ import numpy as np
 import pytesseract
 import pytest
 
-from scangrade.answers.identify import identify, words_of_witnesses
+from scangrade.answers.identify import Said, identify, words_of_witnesses
 from scangrade.authoring.scanner import COPIER_1BIT, GOOD, HARD, OFFICE, ScannedImage, Scanner, scan_page, write_scan
 from scangrade.authoring.simulate import PrintedForm
+from scangrade.conclude import said_of
 from scangrade.definitions.layout import load_layout
 from scangrade.forget import forget
 from scangrade.grade import grade
@@ -139,7 +140,7 @@ def one(read: StickerRead | None, marked: str = "", roster: Roster | None = ROST
     """Who it is by a label, and by a grid where `marked` says how it is marked."""
     form = BOTH if marked else ALONE
     answers: Sequence[Answer] = number_answers(GRID, marked) if marked else ()
-    (identity,), flags = identify({"b1": answers}, form, roster, stickers={"b1": read} if read else {})
+    (identity,), flags = identify({"b1": answers}, form, roster, said={"b1": Said(read)})
     return identity, flags
 
 
@@ -225,7 +226,7 @@ def test_a_code_with_anything_in_it_is_told_in_short() -> None:
 
 def test_two_booklets_with_one_sticker_are_both_flagged() -> None:
     held = {"b1": sticker("12345678"), "b2": sticker("12345678"), "b3": sticker("87654321")}
-    identities, flags = identify(dict.fromkeys(held, ()), ALONE, ROSTER, stickers=held)
+    identities, flags = identify(dict.fromkeys(held, ()), ALONE, ROSTER, said={key: Said(one) for key, one in held.items()})
     assert [found.status for found in identities] == [MatchStatus.DUPLICATE, MatchStatus.DUPLICATE, MatchStatus.MATCHED]
     assert [(flag.booklet, flag.page, flag.field) for flag in flags] == [("b1", 1, "sticker"), ("b2", 1, "sticker")]
     assert "by what was read on them" in flags[0].detail
@@ -236,7 +237,7 @@ def test_each_witness_has_its_word() -> None:
     assert isinstance(cover.result, PageRead)
     labelled = replace(cover, result=replace(cover.result, sticker=sticker("12345678", "00918273")))
     booklet = Booklet("b1", {1: labelled})
-    said = words_of_witnesses(booklet, number_answers(GRID, "1234567?"), BOTH, ROSTER)
+    said = words_of_witnesses(booklet, number_answers(GRID, "1234567?"), BOTH, ROSTER, said_of(booklet, ()))
     assert [(one.witness, one.word) for one in said] == [
         ("Grid", "1234567?"),
         ("Sticker's code", "12345678 (DataMatrix): Lovelace, Ada"),

@@ -1,24 +1,37 @@
-"""Whose booklet it is, by the student number marked in its digit grid and by the label pasted on it.
+"""Whose booklet it is, by the student number marked in its digit grid, the label pasted on it, and what is written by hand.
 
-A number counts only if every column is certain and exactly one student has it. Everything else is a flag that offers who it could be; a
-near miss is never taken for a hit, however likely, since a wrong one gives somebody another person's grade. Flags about identity do not
-make points blank: the booklet's points are what they are, whoever wrote it.
-
-A label's code, the number printed beside it, and the grid are witnesses of one decision. The code alone is enough, since it checks
-itself; print alone never is. Where two of them say something else, nothing is decided.
+A number that is certain by itself counts at once: every column of a grid is certain, or a label's code names exactly one student. For all
+others the booklets are held against the whole roster together: each handwritten digit has a probability, each student at most one booklet,
+and somebody who is not on the roster may have written any of them; what beats every other way by odds of 10,000 to 1 counts too.
+Everything else is a flag that offers who it could be. Nothing is taken for somebody because it is near, and where two witnesses say
+something else nothing is decided, since a wrong one gives somebody another person's grade. Flags about identity do not make points
+blank: the booklet's points are what they are, whoever wrote it.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scangrade.answers.assign import Assigned, Options, assign
+from scangrade.answers.grids import OPEN, ROLE, Grid, NearNumber, NearNumbers, fault_of, fits, number_grids, read_grids
+from scangrade.answers.handwriting import Written
 from scangrade.answers.sticker import as_number, as_words, contradicts, printed_of, word_of
+from scangrade.answers.witnesses import (
+    Evidence,
+    RosterNumbers,
+    contradicting_pages,
+    evidence_of,
+    fitting,
+    name_likeness,
+    named,
+    weigh,
+)
 from scangrade.model import (
     Answer,
     Booklet,
@@ -34,53 +47,21 @@ from scangrade.model import (
     StickerRead,
     Student,
 )
-from scangrade.settings import IDENTIFY, IdentifyLimits
-
-ROLE: Final = "student_number"
-
-# Codes of a column beside the digits 0 to 9.
-_EMPTY: Final = 10
-_OPEN: Final = 11
-_OTHER: Final = 12  # a character of a student's number that no grid can hold
+from scangrade.settings import IDENTIFY, WITNESSES, IdentifyLimits, WitnessSettings
 
 
 @dataclass(frozen=True, slots=True)
-class _Grid:
-    """A student's number as one or more grids hold it."""
+class Said:
+    """What witnesses beside the grid say of one booklet."""
 
-    columns: tuple[int, ...]  #: by place: a digit, `_EMPTY` or `_OPEN`
-    fields: tuple[Field, ...]  #: by place
-    conflict: str = ""  #: how grids contradict each other
-
-    @property
-    def inner(self) -> tuple[int, ...]:
-        """The columns without those left empty at either end, which a shorter number leaves."""
-        used = [place for place, one in enumerate(self.columns) if one != _EMPTY]
-        return self.columns[used[0] : used[-1] + 1] if used else ()
-
-    @property
-    def number(self) -> str:
-        """As read; "?" for a column without a certain digit, "" where nothing is marked."""
-        return "".join(str(one) if one < _EMPTY else "?" for one in self.inner)
-
-    @property
-    def certain(self) -> bool:
-        """Whether the number has no gap, no open column, and no contradiction."""
-        return bool(self.inner) and not self.conflict and all(one < _EMPTY for one in self.inner)
-
-    @property
-    def short(self) -> bool:
-        """Whether columns were left empty at an end."""
-        return len(self.inner) < len(self.columns)
+    sticker: StickerRead | None = None  #: None where its page did not come in
+    written: tuple[Written, ...] = ()  #: handwritten numbers, by page
+    name: str = ""  #: as read; "" where it was not read, or nothing could be
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    """A student whose number is near to the one read."""
+_NOTHING_SAID = Said()
 
-    student: Student
-    distance: int  #: columns that differ or are open; 1 if only zeros at the start differ
-    zeros: bool  #: whether only zeros at the start differ
+Floats = NDArray[np.float64]
 
 
 def identify(
@@ -88,8 +69,9 @@ def identify(
     layout: Layout,
     roster: Roster | None,
     *,
-    stickers: Mapping[str, StickerRead] | None = None,
+    said: Mapping[str, Said] | None = None,
     limits: IdentifyLimits = IDENTIFY,
+    settings: WitnessSettings = WITNESSES,
 ) -> tuple[tuple[Identity, ...], tuple[Flag, ...]]:
     """Tell whose booklets these are.
 
@@ -100,9 +82,11 @@ def identify(
     layout : Layout
         Its digit fields with the role "student_number" are read; several grids in a booklet must agree.
     roster : Roster or None
-    stickers : mapping of booklet id to StickerRead, optional
-        What was read on the labels; a booklet whose page with the label did not come in is not in it.
+        Without one, handwriting settles nothing.
+    said : mapping of booklet id to Said, optional
+        What was read on labels and by hand.
     limits : IdentifyLimits
+    settings : WitnessSettings
 
     Returns
     -------
@@ -116,78 +100,293 @@ def identify(
     A number shorter than the grid (columns empty at either end, none between) is matched when the roster has it and no longer number
     that fits the marked columns. Without a roster it is taken as it stands.
     """
-    grids = _number_grids(layout)
-    stickers = stickers or {}
-    place = next((one for one in layout.fields if one.kind is FieldKind.STICKER), None)
-    if not grids and place is None:
+    form = _Form.of(layout)
+    said = said or {}
+    if not form.grids and form.sticker is None and not form.written:
         return _without_grid(answers, layout)
-    searches = {len(grid): _Search(roster.students if roster else (), len(grid)) for grid in grids}
-    identities, flags = [], []
+    searches = {len(grid): NearNumbers(roster.students if roster else (), len(grid)) for grid in form.grids}
+    numbers = RosterNumbers(roster.students if roster else ())
+    cases = []
     for booklet, held in answers.items():
-        grid = _read(held, grids)
-        flag: Flag | None
-        if grids:
-            identity, flag = _identify_one(booklet, grid, grids, searches, limits, listed=roster is not None)
+        words = said.get(booklet, _NOTHING_SAID)
+        grid = read_grids(held, form.grids)
+        found = _by_certain_words(booklet, grid, words, form, searches, limits, roster)
+        cases.append(_held_against_handwriting(found, grid, words, form, numbers, settings))
+    settled = _together(cases, numbers, settings, limits) if roster is not None and form.written else cases
+    told = [_with_name(one, numbers, settings) for one in settled]
+    checked, double = claimed_twice([one.identity for one in told], layout)
+    return checked, (*(one.flag for one in told if one.flag), *double)
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """Where a form says whose booklet it is."""
+
+    grids: tuple[tuple[Field, ...], ...]
+    sticker: Field | None
+    written: tuple[Field, ...]  #: rows of cells
+
+    @classmethod
+    def of(cls, layout: Layout) -> _Form:
+        sticker = next((one for one in layout.fields if one.kind is FieldKind.STICKER), None)
+        written = tuple(one for one in layout.fields if one.kind is FieldKind.HANDWRITTEN and one.role == ROLE)
+        return cls(number_grids(layout), sticker, written)
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One booklet on the way: what is known of it by itself."""
+
+    identity: Identity
+    flag: Flag | None
+    words: Said
+    grid: Grid | None
+    evidence: Evidence
+    open: bool  #: whether witnesses taken together may settle it: none is certain, and none contradicts another
+
+
+def _by_certain_words(
+    booklet: str,
+    grid: Grid | None,
+    words: Said,
+    form: _Form,
+    searches: Mapping[int, NearNumbers],
+    limits: IdentifyLimits,
+    roster: Roster | None,
+) -> tuple[Identity, Flag | None, bool]:
+    """One booklet's student by grid and label; and, where they tell none, whether that is because they say too little."""
+    flag: Flag | None
+    if form.grids:
+        identity, flag = _identify_one(booklet, grid, form.grids, searches, limits, listed=roster is not None)
+        little = grid is None or (not grid.certain and not grid.conflict)
+    else:
+        identity, flag, little = Identity(booklet, MatchStatus.UNKNOWN, ""), None, True
+    if form.sticker is not None:
+        identity, flag = _with_sticker(identity, flag, grid, words.sticker, form.sticker, roster)
+        little = little and not (words.sticker and words.sticker.codes)
+    if flag is None and identity.status is MatchStatus.UNKNOWN:
+        identity, flag = _by_hand_alone(booklet, words, form, roster)
+    return identity, flag, little
+
+
+def _by_hand_alone(booklet: str, words: Said, form: _Form, roster: Roster | None) -> tuple[Identity, Flag]:
+    """A form whose number is written by hand only, before all booklets are held against the roster."""
+    first = form.written[0]
+    told = [one for one in words.written if not one.blank]
+    number = _read_by_hand(told)
+    pages = {one.page for one in words.written}
+    if told:
+        detail = f"the number written by hand is read as {_by_pages(told)}."
+        detail += "" if roster else " Read it on the page and enter it: without a class list handwriting is not relied on."
+    elif not pages:
+        detail = f"the page with the student number (page {first.page}) is missing. Find out whose booklet it is by its other pages."
+    else:
+        detail = (
+            f"no number is written on page {', '.join(map(str, sorted(pages)))}. Look at the name and say whose booklet it is."
+        )
+    page = told[0] if told else None
+    place = next((one for one in form.written if page and one.id == page.field), first)
+    return Identity(booklet, MatchStatus.UNKNOWN, number), _unknown(booklet, detail, place.page, place.id)
+
+
+def _held_against_handwriting(
+    found: tuple[Identity, Flag | None, bool],
+    grid: Grid | None,
+    words: Said,
+    form: _Form,
+    numbers: RosterNumbers,
+    settings: WitnessSettings,
+) -> _Case:
+    """A student by certain words stays only where no handwritten number says something else."""
+    identity, flag, little = found
+    evidence = evidence_of(words.written, grid, settings) if little and flag is not None else Evidence(())
+    if flag is None:
+        other = contradicting_pages(words.written, identity.number, numbers, settings)
+        if other:
+            whose = _person(identity.student) if identity.student else identity.number
+            by = "the sticker" if form.sticker is not None and words.sticker and words.sticker.codes else "the grid"
+            detail = f"{by} says {whose}, but the number written by hand is read as {_by_pages(other)}. Look at both and say"
+            detail += " whose booklet it is."
+            written = {one.number() for one in other}
+            meant = [one for one in numbers.students if one.number in written]
+            candidates = tuple(dict.fromkeys(one for one in (identity.student, *meant) if one is not None))
+            unknown = Identity(identity.booklet, MatchStatus.UNKNOWN, identity.number, candidates=candidates)
+            return _Case(
+                unknown, _unknown(identity.booklet, detail, other[0].page, other[0].field), words, grid, evidence, False
+            )
+    return _Case(identity, flag, words, grid, evidence, little and flag is not None)
+
+
+def _with_name(case: _Case, numbers: RosterNumbers, settings: WitnessSettings) -> _Case:
+    """A booklet that waits for a person, with the student first whose name is read on it; a name settles nothing."""
+    meant = named(case.words.name, numbers.students, settings) if case.flag and case.words.name else None
+    if meant is None or case.flag is None:
+        return case
+    student = numbers.students[meant]
+    candidates = tuple(dict.fromkeys([student, *case.identity.candidates]))
+    detail = f"{case.flag.detail} The name is read as {case.words.name!r}: {_person(student)}."
+    return replace(case, identity=replace(case.identity, candidates=candidates), flag=replace(case.flag, detail=detail))
+
+
+# --------------------------------------------------------------------------- all booklets together
+
+
+def _together(
+    cases: Sequence[_Case], numbers: RosterNumbers, settings: WitnessSettings, limits: IdentifyLimits
+) -> list[_Case]:
+    """Settle booklets by all that witnesses say and by who is left, where that is overwhelming; say of the others who it could be."""
+    weights = {index: _weights(one, numbers, settings) for index, one in enumerate(cases) if one.open and one.evidence.speaks}
+    if not weights:
+        return list(cases)
+    wanted = {column for one, _ in weights.values() for column in np.flatnonzero(one >= one.max() - settings.reach).tolist()}
+    place = {student: column for column, student in enumerate(numbers.students)}
+    rows: list[Options] = []
+    order: list[int] = []
+    again = float(np.log(settings.again))
+    for index, case in enumerate(cases):
+        if index in weights:
+            students, stranger = weights[index]
+            best = float(students.max())
+            near = np.flatnonzero(np.isfinite(students) & (students >= best - settings.reach)).tolist()
+            rows.append(Options({column: float(students[column]) for column in near}, stranger, best + again))
+        elif case.identity.student is not None and place[case.identity.student] in wanted:
+            rows.append(Options({place[case.identity.student]: 0.0}, -2 * settings.reach, again))
         else:
-            identity, flag = Identity(booklet, MatchStatus.UNKNOWN, ""), None
-        if place is not None:
-            identity, flag = _with_sticker(identity, flag, grid, stickers.get(booklet), place, roster)
-        identities.append(identity)
-        flags += [flag] if flag else []
-    checked, double = claimed_twice(identities, layout)
-    return checked, (*flags, *double)
-
-
-def _number_grids(layout: Layout) -> tuple[tuple[Field, ...], ...]:
-    """The columns of every grid for the student number, leftmost first; the grid with the most columns first."""
-    groups: dict[str, list[Field]] = defaultdict(list)
-    for one in layout.fields:
-        if one.kind is FieldKind.DIGIT and one.role == ROLE:
-            groups[one.group].append(one)
-    grids = (tuple(sorted(columns, key=lambda column: column.place)) for columns in groups.values())
-    return tuple(sorted(grids, key=len, reverse=True))
-
-
-def _read(answers: Sequence[Answer], grids: Sequence[Sequence[Field]]) -> _Grid | None:
-    """The number that all grids of a booklet hold together; None where none of them came in."""
-    by_field = {one.field: one for one in answers}
-    read = [
-        (tuple(_column(by_field[column.id]) for column in grid), grid)
-        for grid in grids
-        if all(one.id in by_field for one in grid)
-    ]
-    used = [(columns, grid) for columns, grid in read if any(one != _EMPTY for one in columns)]
-    if not used:
-        return _Grid(read[0][0], tuple(read[0][1])) if read else None
-    first, fields = used[0]
-    merged = list(first)
-    conflict = ""
-    for columns, grid in used[1:]:
-        if len(columns) != len(merged):
-            conflict = f"the grids on pages {fields[0].page} and {grid[0].page} have different numbers of columns"
             continue
-        for place, other in enumerate(columns):
-            if {merged[place], other} == {_OPEN, _EMPTY}:
-                merged[place] = _OPEN
-            elif merged[place] == _OPEN:
-                merged[place] = other
-            elif other not in (_OPEN, merged[place]):
-                conflict = f"the grids on pages {fields[0].page} and {grid[0].page} differ in column {place + 1}"
-    return _Grid(tuple(merged), tuple(fields), conflict)
+        order.append(index)
+    given = dict(zip(order, assign(rows, enough=3 * settings.enough), strict=True))
+    owners = {one.column: index for index, one in given.items() if one.column is not None}
+    claimed = set()  # students whom a booklet looks like that was not given to them
+    for index, (students, stranger) in weights.items():
+        column, best = given[index].column, int(students.argmax())
+        instead = stranger if column is None else float(students[column])
+        if column != best and students[best] - instead > settings.rival:
+            claimed.add(best)
+    settled = list(cases)
+    for index, (students, stranger) in weights.items():
+        settled[index] = _concluded(
+            cases[index], given[index], students, stranger, owners, claimed, cases, numbers, settings, limits
+        )
+    return settled
 
 
-def _column(answer: Answer) -> int:
-    """A digit where exactly one box is marked and none is open, `_EMPTY` where none is marked, else `_OPEN`."""
-    if answer.open or len(answer.marked) > 1:
-        return _OPEN
-    return int(next(iter(answer.marked))) if answer.marked else _EMPTY
+def _weights(case: _Case, numbers: RosterNumbers, settings: WitnessSettings) -> tuple[Floats, float]:
+    """Of all students and of a stranger, a clear name among what is weighed."""
+    students, stranger = weigh(case.evidence, numbers, settings)
+    meant = named(case.words.name, numbers.students, settings) if case.words.name else None
+    if meant is not None:
+        students[meant] += settings.name
+    return students, stranger
+
+
+def _concluded(
+    case: _Case,
+    given: Assigned,
+    students: Floats,
+    stranger: float,
+    owners: Mapping[int, int],
+    claimed: AbstractSet[int],
+    cases: Sequence[_Case],
+    numbers: RosterNumbers,
+    settings: WitnessSettings,
+    limits: IdentifyLimits,
+) -> _Case:
+    """One booklet, after all were assigned."""
+    booklet, words = case.identity.booklet, case.words
+    column, best = given.column, int(students.argmax())
+    if column is not None and given.margin >= settings.enough and column not in claimed:
+        student = numbers.students[column]
+        fault = _against(student, words, numbers, settings)
+        if not fault:
+            return replace(case, identity=Identity(booklet, MatchStatus.MATCHED, student.number, student), flag=None)
+    elif best in owners and column != best:
+        fault = f"it looks like {_person(numbers.students[best])}'s, as booklet {cases[owners[best]].identity.booklet} does"
+    elif column is not None and column in claimed:
+        fault = f"it looks like {_person(numbers.students[column])}'s, as another booklet does"
+    elif stranger - students[best] > settings.enough:
+        fault = "nobody on the roster has a number like it"
+    elif column is None:
+        fault = "it may be of nobody on the roster"
+    else:
+        fault = "more than one reading is possible"
+    likely = np.argsort(-students, kind="stable")[: limits.most_candidates].tolist()
+    least = max(students[best], stranger) - settings.reach
+    likely = [one for one in likely if np.isfinite(students[one]) and students[one] >= least]
+    if column in likely:
+        likely.sort(key=lambda one: one != column)
+    ranked = [numbers.students[one] for one in likely]
+    told = [one for one in words.written if not one.blank]
+    detail = f"the number written by hand is read as {_by_pages(told)}: {fault}."
+    if case.grid is not None and case.grid.inner:
+        detail = f"the grid has {case.grid.number} ({fault_of(case.grid)}); {detail}"
+    if words.sticker is not None and words.sticker.printed:
+        detail += f" The sticker has the number {' and '.join(words.sticker.printed)} printed on it."
+    if ranked:
+        detail += f" It could be {'; '.join(f'{_person(one)} ({_reason(one, words)})' for one in ranked)}."
+    number = case.identity.number if case.grid is not None and case.grid.inner else _read_by_hand(told)
+    candidates = tuple(dict.fromkeys([*ranked, *case.identity.candidates]))
+    identity = Identity(booklet, MatchStatus.UNKNOWN, number, candidates=candidates)
+    flag = _unknown(booklet, f"{detail} Say whose booklet it is.", told[0].page, told[0].field)
+    return replace(case, identity=identity, flag=flag)
+
+
+def _against(student: Student, words: Said, numbers: RosterNumbers, settings: WitnessSettings) -> str:
+    """What a single witness says against a student whom all together name, "" where none does."""
+    whose = f"it looks like {_person(student)}'s, but"
+    other = contradicting_pages(words.written, student.number, numbers, settings)
+    if other:
+        return f"{whose} the number on {_pages(other)} is read as {_by_pages(other)}"
+    meant = named(words.name, numbers.students, settings) if words.name else None
+    if meant is not None and numbers.students[meant] != student:
+        return f"{whose} the name is read as {words.name!r}"
+    printed = contradicts(words.sticker.printed, student.number, Roster(numbers.students)) if words.sticker else ""
+    return f"{whose} the number {printed} is printed on the sticker" if printed else ""
+
+
+def _reason(student: Student, words: Said) -> str:
+    """Why somebody is offered."""
+    reasons = [fitting(words.written, student.number)]
+    likeness = float(name_likeness(words.name, [student])[0]) if words.name else 0.0
+    if likeness >= WITNESSES.name_alike:
+        reasons.append(f"the name is read as {words.name!r}")
+    return "; ".join(one for one in reasons if one) or "near"
+
+
+def reasons_of(identity: Identity, words: Said) -> dict[str, str]:
+    """Why each candidate of a booklet is one, by student number, for people; empty where nothing is written by hand."""
+    if not any(not one.blank for one in words.written) and not words.name:
+        return {}
+    return {one.number: _reason(one, words) for one in identity.candidates}
+
+
+def _read_by_hand(told: Sequence[Written]) -> str:
+    """The number as most pages have it."""
+    read = [one.number() for one in told]
+    return max(read, key=lambda one: (read.count(one), -one.count("?")), default="").replace("_", "?")
+
+
+def _by_pages(told: Sequence[Written]) -> str:
+    """What was read, with the pages where it stands if they differ."""
+    pages: dict[str, list[int]] = defaultdict(list)
+    for one in told:
+        pages[one.number()].append(one.page)
+    if len(pages) == 1:
+        return next(iter(pages))
+    return ", ".join(f"{number} on page {', '.join(map(str, held))}" for number, held in pages.items())
+
+
+def _pages(told: Sequence[Written]) -> str:
+    return f"page {', '.join(str(one.page) for one in told)}"
+
+
+# --------------------------------------------------------------------------- certain words
 
 
 def _identify_one(
     booklet: str,
-    grid: _Grid | None,
+    grid: Grid | None,
     grids: Sequence[Sequence[Field]],
-    searches: Mapping[int, _Search],
+    searches: Mapping[int, NearNumbers],
     limits: IdentifyLimits,
     *,
     listed: bool,
@@ -200,7 +399,7 @@ def _identify_one(
     if grid.certain and not listed:
         return Identity(booklet, MatchStatus.NO_ROSTER, grid.number), None
     search = searches[len(grid.columns)]
-    fault = _fault(grid)
+    fault = fault_of(grid)
     if not fault:
         exact = search.exact(grid.number)
         longer = search.longer(grid) if grid.short else ()
@@ -209,7 +408,7 @@ def _identify_one(
         fault = "longer numbers of the roster fit as well" if exact and longer else "nobody on the roster has it"
         fault = fault if len(exact) < 2 else "several students of the roster have it"
     near = search.near(grid, limits)
-    open_fields = [field for field, one in zip(grid.fields, grid.columns, strict=True) if one == _OPEN]
+    open_fields = [field for field, one in zip(grid.fields, grid.columns, strict=True) if one == OPEN]
     where = open_fields[0].id if len(open_fields) == 1 else first.group
     advice = _offer(near, search) if listed else "Read the number on the page and enter it."
     number = f"student number {grid.number}" if grid.number else "student number"
@@ -218,7 +417,7 @@ def _identify_one(
 
 
 def _with_sticker(
-    identity: Identity, flag: Flag | None, grid: _Grid | None, sticker: StickerRead | None, place: Field, roster: Roster | None
+    identity: Identity, flag: Flag | None, grid: Grid | None, sticker: StickerRead | None, place: Field, roster: Roster | None
 ) -> tuple[Identity, Flag | None]:
     """One booklet's student by its label and what the grid alone tells; a form without a grid brings no flag."""
     booklet = identity.booklet
@@ -227,7 +426,7 @@ def _with_sticker(
     by_grid = identity.number if identity.status is not MatchStatus.UNKNOWN else ""
     number = word.number or by_grid
     other = contradicts(read.printed, number, roster) if number else ""
-    same = not word.number or (_fits(grid, word.number) and by_grid in ("", word.number))
+    same = not word.number or (fits(grid, word.number) and by_grid in ("", word.number))
     if same and not word.fault and not other:
         if by_grid:
             return identity, None
@@ -280,43 +479,12 @@ def _unread_sticker(
     )
 
 
-def _fits(grid: _Grid | None, number: str) -> bool:
-    """Whether no column that is marked for certain contradicts a number; columns left empty or open say nothing."""
-    if grid is None or not grid.inner:
-        return True
-    if grid.conflict:
-        return False
-    columns = grid.columns
-    return any(
-        all(
-            one >= _EMPTY or (0 <= place - start < len(number) and number[place - start] == str(one))
-            for place, one in enumerate(columns)
-        )
-        for start in range(len(columns) - len(number) + 1)
-    )
-
-
 def _name_of(student: Student | None) -> str:
     name = ", ".join(part for part in (student.last_name, student.first_name) if part) if student else ""
     return f": {name}" if name else ""
 
 
-def _fault(grid: _Grid) -> str:
-    """Why a number cannot be relied on, "" if it can."""
-    if not grid.inner:
-        return "nothing is marked"
-    if grid.conflict:
-        return grid.conflict
-    start = next(place for place, one in enumerate(grid.columns, 1) if one != _EMPTY)
-    faults = [
-        f"column {place} is {'empty' if one == _EMPTY else 'not certain'}"
-        for place, one in enumerate(grid.inner, start)
-        if one >= _EMPTY
-    ]
-    return ", ".join(faults)
-
-
-def _offer(near: Sequence[_Candidate], search: _Search) -> str:
+def _offer(near: Sequence[NearNumber], search: NearNumbers) -> str:
     if not near:
         return "Nobody on the roster has a number like it. Find out whose booklet it is by the name on it."
     if near[0].distance <= 1 and (len(near) == 1 or near[1].distance > 1):
@@ -349,7 +517,7 @@ def claimed_twice(identities: Sequence[Identity], layout: Layout) -> tuple[tuple
     tuple of Flag
         One of `FlagKind.DUPLICATE_STUDENT` per booklet concerned.
     """
-    first = next(iter(_number_grids(layout)), (None,))[0]
+    first = next(iter(number_grids(layout)), (None,))[0]
     first = first or next((one for one in layout.fields if one.kind is FieldKind.STICKER), None)
     page, group = (first.page, first.group or first.id) if first else (0, "")
     stuck = any(one.kind is FieldKind.STICKER for one in layout.fields)
@@ -396,9 +564,9 @@ class Testimony:
 
 
 def words_of_witnesses(
-    booklet: Booklet, answers: Sequence[Answer], layout: Layout, roster: Roster | None
+    booklet: Booklet, answers: Sequence[Answer], layout: Layout, roster: Roster | None, said: Said = _NOTHING_SAID
 ) -> tuple[Testimony, ...]:
-    """What grid, label and page codes say of a booklet, each by itself; a witness that the form does not have is not named.
+    """What grid, label, handwriting, name and page codes say of a booklet, each by itself; one that the form does not have is not named.
 
     Parameters
     ----------
@@ -406,27 +574,34 @@ def words_of_witnesses(
     answers : sequence of Answer
     layout : Layout
     roster : Roster or None
+    said : Said
     """
-    said = []
-    grids = _number_grids(layout)
-    if grids:
-        grid = _read(answers, grids)
+    words = []
+    form = _Form.of(layout)
+    if form.grids:
+        grid = read_grids(answers, form.grids)
         word = "its page is missing" if grid is None else grid.conflict or grid.number or "nothing is marked"
-        said.append(Testimony("Grid", word + (_whose(grid.number, roster) if grid and grid.certain else "")))
-    if any(one.kind is FieldKind.STICKER for one in layout.fields):
-        read = [
-            page.result.sticker for page in booklet.pages.values() if isinstance(page.result, PageRead) and page.result.sticker
-        ]
-        sticker = read[0] if read else StickerRead()
+        words.append(Testimony("Grid", word + (_whose(grid.number, roster) if grid and grid.certain else "")))
+    if form.sticker is not None:
+        sticker = said.sticker or StickerRead()
         code, printed = as_words(sticker)
         by_code = word_of(sticker, roster)
         whose = _name_of(by_code.student) or (f", which {by_code.fault}" if by_code.fault else "")
-        said.append(Testimony("Sticker's code", f"{code}{whose}" if code else "not read"))
-        said.append(Testimony("Printed on the sticker", printed + _whose(printed, roster) if printed else "not read"))
+        words.append(Testimony("Sticker's code", f"{code}{whose}" if code else "not read"))
+        words.append(Testimony("Printed on the sticker", printed + _whose(printed, roster) if printed else "not read"))
+    if form.written:
+        told = [one for one in said.written if not one.blank]
+        number = _read_by_hand(told)
+        clear = len({one.number() for one in told}) == 1 and "?" not in number
+        words.append(Testimony("By hand", _by_pages(told) + (_whose(number, roster) if clear else "") if told else "nothing"))
+    if said.name:
+        meant = named(said.name, roster.students) if roster else None
+        whose = f": {_person(roster.students[meant])}" if roster and meant is not None else ""
+        words.append(Testimony("Name, as read", said.name + whose))
     copies = sorted({page.result.copy for page in booklet.pages.values() if isinstance(page.result, PageRead)} - {""})
     if copies:
-        said.append(Testimony("Page codes", f"copy {', '.join(copies)}"))
-    return tuple(said)
+        words.append(Testimony("Page codes", f"copy {', '.join(copies)}"))
+    return tuple(words)
 
 
 def _whose(number: str, roster: Roster | None) -> str:
@@ -435,60 +610,3 @@ def _whose(number: str, roster: Roster | None) -> str:
         return ""
     found = [one for one in roster.students if one.number == number]
     return _name_of(found[0]) if len(found) == 1 else ", which nobody on the roster has" if not found else ""
-
-
-class _Search:
-    """The roster's numbers, laid under a grid once for all booklets.
-
-    A number shorter than the grid is laid under it at every offset, with empty columns around it.
-    """
-
-    def __init__(self, students: Sequence[Student], width: int) -> None:
-        self._students = students
-        self._width = width
-        self._by_number: dict[str, list[Student]] = defaultdict(list)
-        rows: list[tuple[int, ...]] = []
-        owners: list[int] = []
-        for index, student in enumerate(students):
-            self._by_number[student.number].append(student)
-            codes = tuple(int(one) if one.isascii() and one.isdigit() else _OTHER for one in student.number)
-            for offset in range(width - len(codes) + 1):
-                rows.append((*[_EMPTY] * offset, *codes, *[_EMPTY] * (width - offset - len(codes))))
-                owners.append(index)
-        self._rows: NDArray[np.uint8] = np.array(rows, dtype=np.uint8).reshape(-1, width)
-        self._owners: NDArray[np.intp] = np.array(owners, dtype=np.intp)
-
-    def exact(self, number: str) -> tuple[Student, ...]:
-        """Students with exactly this number."""
-        return tuple(self._by_number.get(number, ()))
-
-    def longer(self, grid: _Grid) -> tuple[Student, ...]:
-        """Students whose number has more digits and agrees with every marked column of a grid with empty columns at an end."""
-        read = np.array(grid.columns, dtype=np.uint8)
-        agrees = ((self._rows == read) | (read == _EMPTY)).all(axis=1) & (self._rows != read).any(axis=1)
-        found = dict.fromkeys(self._owners[agrees].tolist())
-        return tuple(one for index in found if len((one := self._students[index]).number) > len(grid.inner))
-
-    def near(self, grid: _Grid, limits: IdentifyLimits) -> list[_Candidate]:
-        """Students by the number of columns in which their number differs, or that are open; nearest first, then in roster order."""
-        if not len(self._rows) or not grid.inner:
-            return []
-        differs = (self._rows != np.array(grid.columns, dtype=np.uint8)).sum(axis=1)
-        least: dict[int, int] = {}
-        for row in np.flatnonzero(differs <= limits.farthest).tolist():
-            owner = int(self._owners[row])
-            least[owner] = min(least.get(owner, self._width), int(differs[row]))
-        found = []
-        for owner, distance in least.items():
-            student = self._students[owner]
-            zeros = grid.certain and distance > 0 and student.number.lstrip("0") == grid.number.lstrip("0")
-            found.append((1 if zeros else distance, owner, _Candidate(student, 1 if zeros else distance, zeros)))
-        return [one for _, _, one in sorted(found, key=lambda item: item[:2])][: limits.most_candidates]
-
-    def reason(self, candidate: _Candidate) -> str:
-        """How a student's number compares to the one read, for people."""
-        if candidate.zeros:
-            return "the same number but for zeros at its start, which spreadsheets drop: correct the roster if so"
-        if candidate.distance == 0:
-            return "the same number"
-        return f"{candidate.distance} of {self._width} columns not the same"

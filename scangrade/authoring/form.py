@@ -48,6 +48,7 @@ _MM_PER_POINT = MM_PER_INCH / 72
 
 _INK = (0.0, 0.0, 0.0)
 _FRAME = (0.3, 0.3, 0.3)
+_COMB_MM = 0.25  # width of a comb's lines
 _DROPOUT = {"red": (1.0, 0.45, 0.4), "green": (0.35, 0.8, 0.4), "blue": (0.4, 0.55, 1.0)}
 
 #: A page with more boxes than this is an answer sheet; those carry no sentences.
@@ -402,6 +403,9 @@ class _Sheet:
         if region is None:
             return
         rect = region_rect(region)
+        if one.cells:
+            self._cells(one, rect)
+            return
         self._colour(_FRAME)
         self._rectangle(rect, 0.25)
         self._colour(_INK)
@@ -411,6 +415,26 @@ class _Sheet:
                 self._text(rect.left + 1.2, rect.top + 3.0, caption, 6.5)
         elif one.question not in questions:
             self._put_text(rect.left, rect.top - 1.6, self._heading(one.question), 8.5, _BOLD)
+        self.taken.append(rect.grown(1.5))
+
+    def _cells(self, one: Field, rect: Rect) -> None:
+        """A frame around each cell; where they have none, a comb: a line below, and short strokes up between the digits."""
+        self._colour(_FRAME)
+        for cell in one.cells:
+            self._frame(cell)
+            if cell.frame_mm == 0:
+                around = frame_rect(cell)
+                self._polygon(_box_outline(around.left, around.bottom, around.right - around.left, _COMB_MM))
+                for x in (around.left, around.right):
+                    self._polygon(
+                        _box_outline(x - _COMB_MM / 2, around.bottom - 0.3 * cell.height_mm, _COMB_MM, 0.3 * cell.height_mm)
+                    )
+        self._colour(_INK)
+        caption = _caption(one)
+        size = 6.5
+        width = pdfmetrics.stringWidth(caption, _REGULAR, size) * _MM_PER_POINT
+        if not self._put_text(rect.left, rect.top - 2.0, caption, size):
+            self._put_text(rect.left - width - 2.0, rect.bottom - 2.0, caption, size)
         self.taken.append(rect.grown(1.5))
 
     # -- what is put where there is room

@@ -14,6 +14,7 @@ from enum import StrEnum
 
 import numpy as np
 
+from scangrade.authoring.digits import Hand, draw_hand, rounded, write_number
 from scangrade.authoring.form import FREE_TOP_MM, Rect, barcode_modules, frame_rect, runs
 from scangrade.authoring.ink import FloatArray, Ink, Mark, Stroke
 from scangrade.authoring.truth import BoxTruth
@@ -174,6 +175,7 @@ def fill_booklet(
     stickers: Mapping[str, str] | None = None,
     styles: Mapping[str, Style] | None = None,
     pages: Collection[int] | None = None,
+    hand: Hand | None = None,
 ) -> Filling:
     """Fill a booklet in as a person does.
 
@@ -193,6 +195,8 @@ def fill_booklet(
         Fields that are marked in another style than the persona's own, without mistakes.
     pages : collection of int, optional
         The only pages that are filled, where the others are not wanted; by default all.
+    hand : Hand, optional
+        Who writes the digits in cells; drawn at random, if not given, where there are any.
 
     Raises
     ------
@@ -217,6 +221,10 @@ def fill_booklet(
             drawn, verdicts = _fill_field(one, wanted, writer, layout.convention, rng)
             marks += drawn
             truths.update({f"{one.id}/{truth.box}": truth for truth in verdicts})
+        elif one.cells:
+            text = (texts or {}).get(one.id, "")
+            hand = hand or draw_hand(rng, care=persona.neatness)
+            marks += write_number(one, text, hand, persona.ink, rng)
         elif one.region is not None and one.kind is FieldKind.STICKER:
             text = (stickers or {}).get(one.id, "")
             if text:
@@ -447,7 +455,7 @@ def _looped_cross(box: Box, care: float, rng: np.random.Generator) -> FloatArray
     points = np.array([(-side, -1.0), (0.0, 0.0), (side, 0.9), (side * bulge, 0.2), (side, -0.8), (0.0, 0.1), (-side, 1.0)])
     points += rng.normal(0, 0.06 + 0.1 * (1 - care), points.shape)
     centre = np.array([box.x_mm, box.y_mm]) + rng.normal(0, 0.15 + 0.25 * (1 - care), 2)
-    return by_hand(_rounded(points * half) + centre, rng, 0.06)
+    return by_hand(rounded(points * half) + centre, rng, 0.06)
 
 
 def _alpha(box: Box, rng: np.random.Generator) -> FloatArray:
@@ -462,7 +470,7 @@ def _alpha(box: Box, rng: np.random.Generator) -> FloatArray:
     size = rng.uniform(0.4, 1.05) * np.array([box.width_mm, box.height_mm]) / 2
     room = np.maximum(np.array([box.width_mm, box.height_mm]) / 2 - size, 0)
     centre = np.array([box.x_mm, box.y_mm]) + rng.uniform(-0.7, 0.7, 2) * room
-    return by_hand(_rounded(points * size) + centre, rng, 0.05)
+    return by_hand(rounded(points * size) + centre, rng, 0.05)
 
 
 def _zigzag(box: Box, pen_mm: float, rng: np.random.Generator) -> FloatArray:
@@ -621,7 +629,7 @@ def write_line(text: str, line: Rect, pen_mm: float, rng: np.random.Generator) -
                 for skeleton in _DIGITS[digit]:
                     points = np.array(skeleton) + rng.normal(0, 0.025, (len(skeleton), 2))
                     points[:, 0] += slant * (0.5 - points[:, 1])
-                    strokes.append(Stroke(by_hand(_rounded(points * size + origin), rng, 0.06), pen_mm))
+                    strokes.append(Stroke(by_hand(rounded(points * size + origin), rng, 0.06), pen_mm))
         elif word:
             strokes.append(Stroke(_scribbled_word(len(word), left, line.top, advance, height, slant, rng), pen_mm))
         position += len(word) + 1
@@ -647,17 +655,7 @@ def _scribbled_word(
         ]
     line = np.array(points)
     out = np.column_stack([left + line[:, 0] + slant * height * (1 - line[:, 1]), top + line[:, 1] * height])
-    return by_hand(_rounded(out), rng, 0.1)
-
-
-def _rounded(points: FloatArray) -> FloatArray:
-    """Cut the corners of a polyline twice (Chaikin), as a hand in motion does."""
-    for _ in range(2):
-        first, second = points[:-1], points[1:]
-        middle = np.empty((2 * len(first), 2))
-        middle[0::2], middle[1::2] = 0.75 * first + 0.25 * second, 0.25 * first + 0.75 * second
-        points = np.concatenate([points[:1], middle, points[-1:]])
-    return points
+    return by_hand(rounded(out), rng, 0.1)
 
 
 # --------------------------------------------------------------------------- stickers

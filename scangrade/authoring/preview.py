@@ -42,6 +42,7 @@ _COLOURS: Final = {
     FieldKind.CREDIT: (0, 94, 213),
     FieldKind.VERSION: (167, 121, 204),
     FieldKind.STICKER: (0, 100, 140),
+    FieldKind.HANDWRITTEN: (115, 158, 0),
     FieldKind.TEXT: (0, 100, 140),
 }
 _FIDUCIAL: Final = (0, 0, 200)
@@ -214,7 +215,12 @@ def _draw_field(canvas: Picture, field: Field, page: int) -> None:
         if field.group and field.place == 1:
             last = boxes[-1]  # below it is free, as a rule: what a grid is for is written above it
             _write(canvas, last.x_mm - last.width_mm / 2, last.y_mm + last.height_mm / 2 + 4.0, field.group, colour)
-    if field.region is not None and field.page == page:
+    if field.cells and field.page == page:
+        for cell in field.cells:
+            _draw_box(canvas, cell, colour, value=False)
+        first = field.cells[0]
+        _write(canvas, first.x_mm - first.width_mm / 2, first.y_mm + first.height_mm / 2 + 4.0, field.id, colour)
+    elif field.region is not None and field.page == page:
         region = field.region
         _draw_rectangle(canvas, region.x_mm, region.y_mm, region.width_mm, region.height_mm, colour)
         _write(canvas, region.x_mm + 1, region.y_mm + region.height_mm - 1, f"{field.id} ({field.kind.value})", colour)

@@ -32,7 +32,7 @@ class Quirk(StrEnum):
     """Something that goes wrong with one booklet."""
 
     MISSING_PAGE = "missing page"  #: the last page with boxes is not scanned
-    DOUBLE_DIGIT = "double digit"  #: two boxes of one column of the student number are marked
+    DOUBLE_DIGIT = "double digit"  #: two boxes of one column of the student number are marked, and it is not written by hand
     DOUBTFUL_MARK = "doubtful mark"  #: one question is answered with a dot
     SHUFFLED = "shuffled"  #: pages were scanned in reverse
 
@@ -296,8 +296,9 @@ def _booklet(
             pass
     texts = {}
     for one in layout.fields:
-        if one.role == "student_number" and one.kind is FieldKind.TEXT:
-            texts[one.id] = student.number
+        if one.role == "student_number" and one.kind in (FieldKind.TEXT, FieldKind.HANDWRITTEN):
+            forgotten = quirk is Quirk.DOUBLE_DIGIT and one.kind is FieldKind.HANDWRITTEN
+            texts[one.id] = "" if forgotten else student.number
         elif one.role == "name" or one.id == "signature":
             texts[one.id] = f"{student.last_name} {student.first_name}"
     stickers = {one.id: student.number for one in layout.fields if one.kind is FieldKind.STICKER}
@@ -358,7 +359,7 @@ def draw_answers(
                 # a second correction marks what it agrees with, or nothing where it was not made
                 again = one.correction == 1 or rng.random() < 0.5
                 answers[one.id] = credits_given[one.question] if again else frozenset()
-            case FieldKind.STICKER | FieldKind.TEXT:
+            case FieldKind.STICKER | FieldKind.HANDWRITTEN | FieldKind.TEXT:
                 pass
     return answers
 

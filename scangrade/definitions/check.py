@@ -31,6 +31,7 @@ def check(layout: Layout, rubric: Rubric, roster: Roster | None) -> tuple[Issue,
         *_permutations(layout, rubric),
         *_roster_versions(rubric, roster),
         *_number_lengths(layout, roster),
+        *_handwritten_numbers(layout, roster),
     )
 
 
@@ -260,6 +261,30 @@ def _number_lengths(layout: Layout, roster: Roster | None) -> Iterator[Issue]:
             "roster",
             f"the grid of the layout has {places} digits; another form has the number of {_who(odd)}.",
             "Booklets of these students cannot be matched by their grid alone.",
+        )
+
+
+def _handwritten_numbers(layout: Layout, roster: Roster | None) -> Iterator[Issue]:
+    """Numbers that cannot be written into the cells; and cells of which nothing can be made without a roster."""
+    fields = [field for field in layout.fields if field.kind is FieldKind.HANDWRITTEN and field.role == "student_number"]
+    if not fields:
+        return
+    if roster is None:
+        other = any(field.kind in (FieldKind.DIGIT, FieldKind.STICKER) for field in layout.fields)
+        if not other:
+            yield _warning(
+                _in_layout(layout, f"fields.{fields[0].id}"),
+                "handwritten numbers are held against the roster, and there is none.",
+                "Give the class list with --roster; else a person says of every booklet whose it is.",
+            )
+        return
+    places = max(len(field.cells) for field in fields)
+    odd = [one for one in roster.students if not (one.number.isascii() and one.number.isdigit() and len(one.number) <= places)]
+    if odd:
+        yield _warning(
+            "roster",
+            f"the layout has {places} cells for a number of digits by hand; another form has the number of {_who(odd)}.",
+            "Booklets of these students cannot be matched by what is written there.",
         )
 
 

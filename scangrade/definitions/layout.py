@@ -278,6 +278,31 @@ class StickerEntry(Entry):
     """[x, y, width, height] in mm."""
 
 
+class HandwrittenEntry(BoxStyle):
+    """A number written by hand, a digit in each cell."""
+
+    kind: Literal["handwritten"]
+    """A number written by hand, a digit in each cell."""
+    id: Name
+    """The field's id; on several pages its fields are called id.1, id.2, ... by their page."""
+    role: Literal["student_number"]
+    """What the number is."""
+    page: PageNumber | None = None
+    """Page of the booklet, from 1."""
+    pages: Annotated[tuple[PageNumber, ...], Spec(min_length=1)] | None = None
+    """Pages that all have it at the same place, instead of page."""
+    places: Annotated[StrictInt, Spec(ge=2, le=20)]
+    """How many cells there are."""
+    origin: Pair
+    """Centre [x, y] of the first cell in mm."""
+    place_step: Pair
+    """From one cell to the next: [x, y] in mm."""
+    gap: Gap | None = None
+    """Extra distance after every n-th cell."""
+    comb: StrictBool = False
+    """Whether the cells are a comb, a line with short strokes up between the digits, and no closed frames."""
+
+
 class TextEntry(_AlikeEntry):
     """Handwriting: a name, a number, an answer."""
 
@@ -292,7 +317,7 @@ class TextEntry(_AlikeEntry):
 
 
 FieldEntry = Annotated[
-    ChoiceEntry | DigitsEntry | CreditEntry | VersionEntry | StickerEntry | TextEntry,
+    ChoiceEntry | DigitsEntry | CreditEntry | VersionEntry | StickerEntry | HandwrittenEntry | TextEntry,
     Discriminator("kind"),
 ]
 
@@ -580,10 +605,13 @@ def _fields(file: LayoutFile, places: Sequence[int], faults: Faults) -> dict[Fie
     owners: dict[str, KeyPath] = {}
     for place, entry in zip(places, file.fields, strict=True):
         at = _Expanding(("fields", place), file.box, faults)
-        if entry.page > file.pages:
-            at.error("page", f"there is no page {entry.page}; the booklet has pages 1 to {file.pages}.")
+        for page in _pages_of(entry):
+            if page > file.pages:
+                key = "page" if entry.page is not None else "pages"
+                at.error(key, f"there is no page {page}; the booklet has pages 1 to {file.pages}.")
         made = list(_expanded(entry, at))
-        names = [one.id for one in made] + ([entry.id] if isinstance(entry, DigitsEntry) else [])
+        grouped = isinstance(entry, DigitsEntry) or (isinstance(entry, HandwrittenEntry) and entry.pages is not None)
+        names = [one.id for one in made] + ([entry.id] if grouped and entry.id else [])
         for name, count in Counter(names).items():
             if count > 1:
                 at.error("ids", f"the field id `{name}` is there {count} times.", "Give every field its own id.")
@@ -602,6 +630,13 @@ def _fields(file: LayoutFile, places: Sequence[int], faults: Faults) -> dict[Fie
     return fields
 
 
+def _pages_of(entry: FieldEntry) -> tuple[int, ...]:
+    """Pages that an entry is about."""
+    if isinstance(entry, HandwrittenEntry) and entry.pages is not None:
+        return entry.pages
+    return (entry.page,) if entry.page is not None else ()
+
+
 def _expanded(entry: FieldEntry, at: _Expanding) -> Iterator[Field]:
     """The fields that one entry stands for."""
     match entry:
@@ -616,6 +651,8 @@ def _expanded(entry: FieldEntry, at: _Expanding) -> Iterator[Field]:
             yield _field(entry.id, FieldKind.VERSION, entry.page, marks)
         case StickerEntry():
             yield Field(entry.id, FieldKind.STICKER, entry.page, region=Region(entry.page, *entry.region))
+        case HandwrittenEntry():
+            yield from _handwritten(entry, at)
         case TextEntry():
             yield from _text(entry, at)
 
@@ -688,6 +725,34 @@ def _credit(entry: CreditEntry, at: _Expanding) -> Iterator[Field]:
                 x, y = _shifted((x, y), entry.correction_step, correction - 1)
             name = f"{field_id}/{correction}" if len(columns) > 1 else field_id
             yield _field(name, FieldKind.CREDIT, entry.page, marks, (x, y), question=question, correction=correction)
+
+
+def _handwritten(entry: HandwrittenEntry, at: _Expanding) -> Iterator[Field]:
+    if (entry.page is None) == (entry.pages is None):
+        at.error("page", "one of `page` and `pages` is needed.", "Give `pages = [1, 2, ...]` where several pages have it.")
+        return
+    style = _style(entry, at.box)
+    if style.size is None:
+        at.error("size", "the cells have no `size`.", "Add the inside of a cell, [width, height] in mm.")
+        return
+    if style.shape is not Shape.SQUARE:
+        at.error("shape", "cells are rectangles.", "Leave `shape` out.")
+    if min(style.size) < LAYOUT.least_cell_mm:
+        at.faults.warning(
+            (*at.keys, "size"),
+            f"cells of {style.size[0]:g} x {style.size[1]:g} mm are small for digits by hand.",
+            f"Make them {LAYOUT.least_cell_mm:g} mm wide or more, better 6 x 8 mm.",
+        )
+    for number in _pages_of(entry):
+        name = f"{entry.id}.{number}" if entry.pages is not None else entry.id
+        places = [_shifted(entry.origin, entry.place_step, place, entry.gap) for place in range(entry.places)]
+        frame = 0.0 if entry.comb else style.frame
+        cells = tuple(Box(name, str(place), number, x, y, *style.size, frame) for place, (x, y) in enumerate(places, start=1))
+        areas = [_around(cell, frame=True) for cell in cells]
+        left, top = min(one.left for one in areas), min(one.top for one in areas)
+        right, bottom = max(one.right for one in areas), max(one.bottom for one in areas)
+        region = Region(number, left, top, right - left, bottom - top)
+        yield Field(name, FieldKind.HANDWRITTEN, number, region=region, role=entry.role, cells=cells)
 
 
 def _text(entry: TextEntry, at: _Expanding) -> Iterator[Field]:
@@ -872,11 +937,11 @@ def _check_geometry(layout: Layout, fields: Mapping[Field, KeyPath], faults: Fau
 
 
 def _check_on_page(field: Field, keys: KeyPath, page: LayoutPage, faults: Faults) -> None:
-    off = [box for box in field.boxes if not _around(box, frame=True).inside(page)]
+    off = [box for box in (*field.boxes, *field.cells) if not _around(box, frame=True).inside(page)]
     if off:
         more = f", and {len(off) - 1} more of field {shown(field.id)}" if len(off) > 1 else f" of field {shown(field.id)}"
         faults.error(keys, f"box {shown(off[0].value)} at ({off[0].x_mm:g}, {off[0].y_mm:g}){more}: not on {_size(page)}.")
-    if field.region is not None and not _of_region(field.region).inside(page):
+    if field.region is not None and not field.cells and not _of_region(field.region).inside(page):
         x, y, width, height = field.region.x_mm, field.region.y_mm, field.region.width_mm, field.region.height_mm
         faults.error((*keys, "region"), f"[{x:g}, {y:g}, {width:g}, {height:g}] is not on {_size(page)}.")
 
@@ -884,7 +949,8 @@ def _check_on_page(field: Field, keys: KeyPath, page: LayoutPage, faults: Faults
 def _check_overlaps(page: LayoutPage, fields: Mapping[Field, KeyPath], faults: Faults) -> None:
     """Insides of boxes may not overlap (frames may be shared), nor may a box and a fiducial."""
     placed = sorted(
-        ((_around(box, frame=False), box, field) for field in fields for box in field.boxes), key=lambda one: one[0].left
+        ((_around(box, frame=False), box, field) for field in fields for box in (*field.boxes, *field.cells)),
+        key=lambda one: one[0].left,
     )
     pairs: dict[tuple[str, str], list[tuple[Box, Box]]] = defaultdict(list)
     keys = {field.id: path for field, path in fields.items()}

@@ -20,7 +20,7 @@ from scangrade.paper.locate import Unlocated, locate
 from scangrade.paper.measure import measure
 from scangrade.paper.patches import PageInk, page_ink
 from scangrade.paper.rasterise import PageImage
-from scangrade.paper.read import FormReader, reduced, sticker_on, to_stored
+from scangrade.paper.read import FormReader, reduced, sticker_on, to_stored, with_cells
 from scangrade.settings import FRAMES, HAND, MEASURE, PAGE
 
 Points = NDArray[np.float64]
@@ -81,6 +81,7 @@ def read_as(
         pixels_per_mm=scale,
         settings=MEASURE,
     )
+    readings = with_cells(readings, ink, matrix, form.layout, page, scale, form.empty.get(page))
     to_image = to_stored(factor) @ matrix
     return PageRead(
         image_sha256=image.sha256,
@@ -145,7 +146,7 @@ def _by_machine(ink: PageInk, form: FormReader, page: int, dpi: float | None) ->
         layout,
         pages=(replace(layout.page(page), number=1),),
         fields=tuple(
-            replace(one, page=1, boxes=tuple(replace(box, page=1) for box in one.boxes))
+            replace(one, page=1, boxes=tuple(replace(box, page=1) for box in one.boxes), cells=())
             for one in layout.fields
             if one.page == page
         ),

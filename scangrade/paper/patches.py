@@ -145,7 +145,7 @@ def thumbnails(
     columns, rows = (side * factor for factor in finer)
     x = (((np.arange(columns) + 0.5) / columns * 2 - 1) * geometry.width_mm).astype(np.float32)
     y = (((np.arange(rows) + 0.5) / rows * 2 - 1) * geometry.height_mm).astype(np.float32)
-    darkness = _cut_grid(ink, matrix, centres_mm, x, y, outside=0.0)
+    darkness = cut_grid(ink, matrix, centres_mm, x, y, outside=0.0)
     # all patches below each other as one picture: OpenCV takes means of whole cells in a hundredth of numpy's time
     cells = cv2.resize(darkness.reshape(-1, columns), (side, len(darkness) * side), interpolation=cv2.INTER_AREA)
     return np.asarray(np.rint(np.clip(cells, 0, 1) * 255), dtype=np.uint8).reshape(-1, side, side)
@@ -214,10 +214,10 @@ def cut(
     w, h = round(half_mm[0] * pixels_per_mm), round(half_mm[1] * pixels_per_mm)
     x = np.arange(-w, w + 1, dtype=np.float32) / np.float32(pixels_per_mm)
     y = np.arange(-h, h + 1, dtype=np.float32) / np.float32(pixels_per_mm)
-    return _cut_grid(ink, matrix, centres_mm, x, y)
+    return cut_grid(ink, matrix, centres_mm, x, y)
 
 
-def _cut_grid(
+def cut_grid(
     ink: PageInk,
     matrix: NDArray[np.float64],
     centres_mm: NDArray[np.float64],

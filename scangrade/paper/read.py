@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from scangrade.errors import DefinitionError, Issue, Severity
 from scangrade.geometry import MM_PER_INCH, as_transform
 from scangrade.model import FieldKind, Layout, LayoutPage, PageRead, PageResult, PageSetAside, Readings, Reason, StickerRead
+from scangrade.paper.cells import cut_cells
 from scangrade.paper.frames import find_frames, sampling
 from scangrade.paper.locate import BlankPage, Located, Unlocated, locate
 from scangrade.paper.measure import measure
@@ -56,7 +58,7 @@ class FormReader:
         if not frames.support >= PAGE.least_support_of_blank:
             hidden[:] = True
         empty.values[hidden] = np.nan
-        self.empty[page.number] = empty
+        self.empty[page.number] = with_cells(empty, ink, matrix, self.layout, page.number, scale, None)
 
 
 def read_page(image: PageImage, form: FormReader, *, expected_page: int) -> PageResult:
@@ -95,6 +97,9 @@ def read_page(image: PageImage, form: FormReader, *, expected_page: int) -> Page
         pixels_per_mm=located.pixels_per_mm,
         settings=MEASURE,
     )
+    blank = form.empty.get(located.page)
+    matrix, scale = located.placement.matrix, located.pixels_per_mm
+    readings = with_cells(readings, ink, matrix, layout, located.page, scale, blank)
     # the centre of the first pixel lies half a pixel inside of either image
     to_image = to_stored(factor) @ located.placement.matrix
     return PageRead(
@@ -109,6 +114,23 @@ def read_page(image: PageImage, form: FormReader, *, expected_page: int) -> Page
         readings=readings,
         sticker=sticker_on(image.pixels, to_image, layout, located.page),
     )
+
+
+def with_cells(
+    readings: Readings,
+    ink: PageInk,
+    matrix: NDArray[np.float64],
+    layout: Layout,
+    page: int,
+    pixels_per_mm: float,
+    blank: Readings | None,
+) -> Readings:
+    """A page's readings with the pictures of its cells for handwritten digits, and those of the blank form; as they are without cells."""
+    cells = layout.cells(page)
+    if not cells:
+        return readings
+    pictures = cut_cells(ink, matrix, cells, pixels_per_mm=pixels_per_mm)
+    return replace(readings, cells=pictures) if blank is None else replace(readings, cells=pictures, blank_cells=blank.cells)
 
 
 def sticker_on(pixels: NDArray[np.uint8], matrix: NDArray[np.float64], layout: Layout, page: int) -> StickerRead | None:

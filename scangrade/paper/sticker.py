@@ -37,7 +37,7 @@ class _Symbol:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Picture:
+class Picture:
     """A part of a page, cut out."""
 
     pixels: Pixels
@@ -82,7 +82,7 @@ def read_sticker(
     symbols = _symbols(seen, beside)
     unread = None
     if not symbols:
-        upright = _cut(pixels, matrix, frame, settings.pixels_per_mm)
+        upright = cut_out(pixels, matrix, frame, settings.pixels_per_mm)
         unread = _unread_code(upright, beside, settings)
         if unread is None:
             return StickerRead()
@@ -93,7 +93,7 @@ def read_sticker(
     return StickerRead(tuple(codes), read_numbers(label, settings=settings))
 
 
-def _as_stored(pixels: Pixels, matrix: Matrix, frame: tuple[float, float, float, float]) -> _Picture | None:
+def _as_stored(pixels: Pixels, matrix: Matrix, frame: tuple[float, float, float, float]) -> Picture | None:
     """The part of the page around a rectangle, as it is: no pixel is blurred by turning it. None where it lies outside of the page."""
     left, top, right, bottom = frame
     corners = project(matrix, [(left, top), (right, top), (right, bottom), (left, bottom)])
@@ -103,10 +103,10 @@ def _as_stored(pixels: Pixels, matrix: Matrix, frame: tuple[float, float, float,
     if window.size == 0:
         return None
     shift = np.array([[1, 0, x0], [0, 1, y0], [0, 0, 1]], dtype=np.float64)
-    return _Picture(np.ascontiguousarray(window), np.linalg.inv(matrix) @ shift)
+    return Picture(np.ascontiguousarray(window), np.linalg.inv(matrix) @ shift)
 
 
-def _cut(
+def cut_out(
     pixels: Pixels,
     matrix: Matrix,
     frame: tuple[float, float, float, float],
@@ -114,7 +114,7 @@ def _cut(
     *,
     turn: float = 0.0,
     centre: tuple[float, float] = (0.0, 0.0),
-) -> _Picture:
+) -> Picture:
     """A rectangle cut out at a scale; turned by `turn` (radians) around `centre`, from which `frame` is counted then."""
     left, top, right, bottom = frame
     cos, sin = np.cos(turn), np.sin(turn)
@@ -125,7 +125,7 @@ def _cut(
     own = local_scale(matrix, *project(to_mm, [(size[0] / 2, size[1] / 2)])[0])
     around = _as_stored(pixels, matrix @ to_mm, (0.0, 0.0, float(size[0]), float(size[1])))
     if around is None:
-        return _Picture(np.full(size[::-1], _PAPER, np.uint8), to_mm)
+        return Picture(np.full(size[::-1], _PAPER, np.uint8), to_mm)
     pixels = around.pixels
     if own > 1.5 * scale:  # finer than wanted: without a blur, thin lines would fall between the pixels that are taken
         pixels = cv2.GaussianBlur(pixels, (0, 0), 0.4 * own / scale).astype(np.uint8, copy=False)
@@ -137,19 +137,19 @@ def _cut(
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=(float(_PAPER),),
     )
-    return _Picture(np.asarray(seen, dtype=np.uint8), to_mm)
+    return Picture(np.asarray(seen, dtype=np.uint8), to_mm)
 
 
-def _attempts(upright: _Picture, settings: StickerReading) -> Iterator[_Picture]:
+def _attempts(upright: Picture, settings: StickerReading) -> Iterator[Picture]:
     """The picture as it is, smoothed, and without thin lines of light or dark across it, as creases and streaks are."""
     yield upright
-    yield _Picture(cv2.GaussianBlur(upright.pixels, (0, 0), settings.smoothing_px).astype(np.uint8, copy=False), upright.to_mm)
+    yield Picture(cv2.GaussianBlur(upright.pixels, (0, 0), settings.smoothing_px).astype(np.uint8, copy=False), upright.to_mm)
     kernel = np.ones((3, 3), np.uint8)
     for operation in (cv2.MORPH_CLOSE, cv2.MORPH_OPEN):
-        yield _Picture(cv2.morphologyEx(upright.pixels, operation, kernel).astype(np.uint8, copy=False), upright.to_mm)
+        yield Picture(cv2.morphologyEx(upright.pixels, operation, kernel).astype(np.uint8, copy=False), upright.to_mm)
 
 
-def _symbols(picture: _Picture, beside: Sequence[Region]) -> list[_Symbol]:
+def _symbols(picture: Picture, beside: Sequence[Region]) -> list[_Symbol]:
     """Codes on a picture, those of the form itself left out."""
     found = zxingcpp.read_barcodes(
         picture.pixels,
@@ -174,7 +174,7 @@ def _holds(region: Region, point: Matrix) -> bool:
     return bool(0 <= x <= region.width_mm and 0 <= y <= region.height_mm)
 
 
-def _unread_code(upright: _Picture, beside: Sequence[Region], settings: StickerReading) -> Matrix | None:
+def _unread_code(upright: Picture, beside: Sequence[Region], settings: StickerReading) -> Matrix | None:
     """Corners in mm of what is as dark as only a code is, None where nothing is: an empty place costs no more than a glance.
 
     It is taken to stand no more than 45 degrees askew, since a smudge does not tell its top.
@@ -230,14 +230,14 @@ def _label(
     x, y = codes_mm[0].mean(axis=0).tolist()
     around = (-settings.beside_mm, -settings.above_mm, settings.beside_mm, settings.above_mm)
     turn = float(np.arctan2(along[1], along[0]))
-    cut = _cut(pixels, matrix, around, settings.pixels_per_mm, turn=turn, centre=(x, y))
+    cut = cut_out(pixels, matrix, around, settings.pixels_per_mm, turn=turn, centre=(x, y))
     seen = cut.pixels
     _whiten(seen, cut.to_mm, [*(_corners(one) for one in beside), *(_grown(one, 0.6) for one in codes_mm)])
-    _remove_large(seen, settings)
+    remove_large(seen, settings)
     return seen
 
 
-def _remove_large(pixels: Pixels, settings: StickerReading) -> None:
+def remove_large(pixels: Pixels, settings: StickerReading) -> None:
     """Paint over what is larger than print: bars of a linear code, edges of the label, lines of the form."""
     count, names, stats, _ = cv2.connectedComponentsWithStats(_dark(pixels), connectivity=8)
     large = stats[:, (cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT)].max(axis=1) > settings.largest_print_mm * settings.pixels_per_mm

@@ -183,6 +183,17 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         # how the store's file began when it was last opened: what its log belongs to
         "CREATE TABLE opened (only INTEGER PRIMARY KEY CHECK (only = 1), head TEXT NOT NULL)",
     ),
+    (
+        # names as Tesseract read them, "" where it read none: they are read only where they are needed, and only once
+        """
+        CREATE TABLE names (
+            image TEXT NOT NULL,
+            field TEXT NOT NULL,
+            text TEXT NOT NULL,
+            PRIMARY KEY (image, field)
+        )
+        """,
+    ),
 )
 
 _DONE_PAGES: Final = (
@@ -553,6 +564,15 @@ class Store:
             found[decision] = page
         return found
 
+    def names(self) -> dict[tuple[str, str], str]:
+        """Names that were read, by page image and field; "" where nothing could be read."""
+        return {(image, field): text for image, field, text in self._db.execute("SELECT image, field, text FROM names")}
+
+    def save_names(self, names: Mapping[tuple[str, str], str]) -> None:
+        """Store names that were read."""
+        with self._transaction() as db:
+            db.executemany("INSERT OR REPLACE INTO names VALUES (?, ?, ?)", [(*place, text) for place, text in names.items()])
+
     def scrub(self, facts: Mapping[str, str], digits: Sequence[str] | None = None) -> None:
         """Take pictures and names out of the store, all at once, and record facts in the place of those that held names.
 
@@ -574,6 +594,7 @@ class Store:
                 if digits is not None:
                     db.execute(f"UPDATE {table} SET readings = x'' WHERE readings IS NOT NULL")
                     db.execute(f"UPDATE {table} SET sticker = NULL WHERE sticker IS NOT NULL")
+            db.execute("DELETE FROM names")
             db.execute("UPDATE scans SET path = name")
             if digits is not None:
                 _scrub_decisions(db, digits)
@@ -775,7 +796,13 @@ def _as_row(result: PageResult) -> tuple[object, ...]:
 
 def _pack(readings: Readings) -> bytes:
     """The pictures of a page's readings, one after the other with their shapes before them; mostly white, so they shrink well."""
-    pictures = (readings.patches, readings.blank, readings.ink_map, readings.blank_map)
+    pictures = (
+        readings.patches,
+        readings.blank,
+        readings.ink_map,
+        readings.blank_map,
+        *((readings.cells, readings.blank_cells) if len(readings.cells) else ()),
+    )
     head = json.dumps([picture.shape for picture in pictures]).encode() + b"\n"
     return zlib.compress(head + b"".join(np.ascontiguousarray(picture).tobytes() for picture in pictures), _PACKING)
 

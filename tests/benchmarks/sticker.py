@@ -11,7 +11,7 @@ from unittest import mock
 
 import numpy as np
 
-from scangrade.answers.identify import identify
+from scangrade.answers.identify import Said, identify
 from scangrade.authoring.scanner import COLOUR300, COPIER, COPIER_1BIT, EXTREME, FAX, GOOD, HARD, OFFICE, Scanner
 from scangrade.authoring.simulate import PrintedForm
 from scangrade.model import MatchStatus, PageRead, Roster, StickerRead, Student
@@ -73,7 +73,7 @@ def _measure(
     tally: Counter[str] = Counter()
     for index in range(count):
         number = numbers[index]
-        label = _pasted(severity, number, KINDS[index % len(KINDS)], rng)
+        label = pasted(severity, number, KINDS[index % len(KINDS)], rng)
         image = labels.scanned(label, severity.scanners[index // len(KINDS) % len(severity.scanners)], rng, printed)
         before = _cpu()
         result = read_page(PageImage(image.pixels(), image.dpi, "cover"), reader, expected_page=1)
@@ -83,7 +83,7 @@ def _measure(
         read = result.sticker or StickerRead()
         tally[f"code_{_told([one.text for one in read.codes], number)}"] += 1
         tally[f"print_{_told(read.printed, number)}"] += 1
-        (identity,), _ = identify({"b": ()}, printed.layout, roster, stickers={"b": read})
+        (identity,), _ = identify({"b": ()}, printed.layout, roster, said={"b": Said(read)})
         settled = identity.status is MatchStatus.MATCHED
         right = settled and identity.student == Student(number)
         tally["settled" if right else "wrong" if settled else "flagged"] += 1
@@ -94,7 +94,7 @@ def _told(said: Sequence[str], number: str) -> str:
     return "none" if not said else "right" if set(said) == {number} else "wrong"
 
 
-def _pasted(severity: Severity, number: str, kind: str, rng: np.random.Generator) -> Label:
+def pasted(severity: Severity, number: str, kind: str, rng: np.random.Generator) -> Label:
     def crease() -> tuple[float, float, float]:
         return float(rng.uniform(0.05, 0.95)), float(rng.uniform(-60, 60)), float(rng.uniform(0.1, severity.crease_mm))
 

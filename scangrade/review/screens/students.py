@@ -10,7 +10,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from scangrade.answers.decisions import of_booklet, said
-from scangrade.answers.identify import words_of_witnesses
+from scangrade.answers.identify import reasons_of, words_of_witnesses
+from scangrade.conclude import said_of
 from scangrade.model import NOBODY, FieldKind, MatchStatus, Student, Topic
 from scangrade.review.front import Front, nothing, to
 from scangrade.review.people import near_number, search
@@ -136,10 +137,14 @@ class StudentScreen:
         """Pictures that tell whose booklet it is."""
         concluded = self.front.desk.standing.booklet(booklet)
         layout = self.front.desk.definitions.layout
+        laid = concluded.laid
+        said = said_of(laid.booklet, concluded.read.written, concluded.read.name)
+        by_hand = {one.field: one.number() or "nothing" for one in said.written}
         pictures = []
         seen: set[str] = set()
         for field in layout.fields:
-            telling = field.kind in (FieldKind.STICKER, FieldKind.TEXT) and field.role in ("name", "student_number", "")
+            kinds = (FieldKind.STICKER, FieldKind.HANDWRITTEN, FieldKind.TEXT)
+            telling = field.kind in kinds and field.role in ("name", "student_number", "")
             if field.kind is FieldKind.TEXT and (field.question or field.role == "answer"):
                 continue
             if field.page not in concluded.laid.booklet.pages:
@@ -150,6 +155,8 @@ class StudentScreen:
             elif telling and field.region is not None:
                 title = {"name": "Name", "student_number": "Number as written"}.get(field.role, "Sticker")
                 title = "Sticker" if field.kind is FieldKind.STICKER else title
+                if field.kind is FieldKind.HANDWRITTEN:
+                    title = f"By hand, page {field.page}: {by_hand.get(field.id, 'not read')}"
                 pictures.append({"title": title, "url": to("/region", b=booklet, n=str(field.page), q=field.id)})
         return {
             "booklet": booklet,
@@ -157,9 +164,7 @@ class StudentScreen:
             "student": concluded.identity.student,
             "status": concluded.identity.status.value,
             "pictures": pictures,
-            "testimonies": words_of_witnesses(
-                concluded.laid.booklet, concluded.laid.answers, layout, self.front.desk.definitions.roster
-            ),
+            "testimonies": words_of_witnesses(laid.booklet, laid.answers, layout, self.front.desk.definitions.roster, said),
             "first_page": next(iter(concluded.laid.booklet.pages), 0),
         }
 
@@ -168,9 +173,16 @@ class StudentScreen:
         if roster is None:
             return []
         near = near_number(roster.students, concluded.identity.number)[:3]
-        shown = {one.student.number for one in near}
-        named = [one for one in concluded.identity.candidates[:3] if one.number not in shown]
-        listed = [(one.student, one.reason) for one in near] + [(one, "named by a witness") for one in named]
+        said = said_of(concluded.laid.booklet, concluded.read.written, concluded.read.name)
+        reasons = reasons_of(concluded.identity, said)
+        if reasons:  # ranked by all that was written
+            ranked = concluded.identity.candidates
+            listed = [(one, reasons[one.number]) for one in ranked]
+            listed += [(one.student, one.reason) for one in near if one.student not in ranked]
+        else:
+            shown = {one.student.number for one in near}
+            named = [one for one in concluded.identity.candidates[:3] if one.number not in shown]
+            listed = [(one.student, one.reason) for one in near] + [(one, "named by a witness") for one in named]
         return [self._candidate(student, reason, concluded.laid.booklet.id) for student, reason in listed]
 
     def _candidate(self, student: Student, reason: str, booklet: str) -> dict[str, Any]:

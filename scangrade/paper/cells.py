@@ -1,0 +1,68 @@
+"""Pictures of the cells in which a number is written by hand, cut out while the page is at hand.
+
+Their frames are looked for as those of boxes are, so that each picture is centred on its cell, wherever the feed of the scanner or the
+printer put it. What digits they hold is not decided here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from scangrade.model import CELL_REACH, CELL_SIDE, Box, no_cells
+from scangrade.paper.frames import find_frames, sampling
+from scangrade.paper.patches import PageInk, by_geometry, cut_grid
+from scangrade.settings import FRAMES, FrameLimits
+
+_FINEST_PER_MM = 8.0  # samples: strokes are half a millimetre wide, and each pixel of the picture is a mean of finer ones
+
+
+def cut_cells(
+    ink: PageInk,
+    matrix: NDArray[np.float64],
+    cells: Sequence[Box],
+    *,
+    pixels_per_mm: float,
+    limits: FrameLimits = FRAMES,
+) -> NDArray[np.uint8]:
+    """Cut the cells for handwritten digits out of a registered page.
+
+    Parameters
+    ----------
+    ink : PageInk
+    matrix : (3, 3) array
+        Layout mm to image pixels.
+    cells : sequence of Box
+        In layout order.
+    pixels_per_mm : float
+        Of the image.
+    limits : FrameLimits
+
+    Returns
+    -------
+    (N, CELL_SIDE, CELL_SIDE) uint8 array
+        As `Readings.cells`.
+    """
+    pictures = no_cells(len(cells))
+    if not len(cells):
+        return pictures
+    centres = np.array([(cell.x_mm, cell.y_mm) for cell in cells], dtype=np.float64)
+    frames = find_frames(ink, matrix, cells, pixels_per_mm=sampling(pixels_per_mm, limits), limits=limits)
+    if frames.seen.any():
+        # writing hides single frames: all cells of a row move with those that were seen
+        usual = np.median(frames.offset_mm[frames.seen], axis=0)
+        centres += np.where(frames.seen[:, None], frames.offset_mm, usual)
+    for geometry, members in by_geometry(cells):
+        side_mm = CELL_REACH * max(geometry.width_mm, geometry.height_mm)
+        finer = max(1, math.ceil(side_mm / CELL_SIDE * _FINEST_PER_MM))
+        count = CELL_SIDE * finer
+        at = (((np.arange(count) + 0.5) / count - 0.5) * side_mm).astype(np.float32)
+        index = np.array(members)
+        darkness = cut_grid(ink, matrix, centres[index], at, at, outside=0.0)
+        small = cv2.resize(darkness.reshape(-1, count), (CELL_SIDE, len(members) * CELL_SIDE), interpolation=cv2.INTER_AREA)
+        pictures[index] = np.rint(np.clip(small, 0, 1) * 255).astype(np.uint8).reshape(-1, CELL_SIDE, CELL_SIDE)
+    return pictures
