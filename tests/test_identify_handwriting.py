@@ -3,13 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from scangrade.answers.handwriting import Written
 from scangrade.answers.identify import Said, identify, reasons_of, words_of_witnesses
-from scangrade.model import Answer, Booklet, FieldKind, Flag, FlagKind, Identity, MatchStatus, Roster, StickerRead, Student
+from scangrade.check import Definitions, Source
+from scangrade.conclude import Laid, Read, lay_decisions
+from scangrade.model import (
+    Answer,
+    Booklet,
+    Decisions,
+    FieldKind,
+    Flag,
+    FlagKind,
+    Identity,
+    MatchStatus,
+    Opinion,
+    Roster,
+    Rubric,
+    Ruling,
+    StickerRead,
+    Student,
+    Topic,
+    page_key,
+)
 from tests.records import layout, number_answers, number_grid, region
+from tests.records import read as read_record
 from tests.written import number_cells, written
 
 PEOPLE = (
@@ -280,3 +302,29 @@ def test_each_witness_has_its_word() -> None:
     rows = (written("12345678", 1), written("1234567?", 2), written("12345678", 3), written("________", 4))
     (by_pen,) = words_of_witnesses(Booklet("b1", {}), (), MANY, ROSTER, Said(written=rows))
     assert by_pen.word == "12345678 on page 1, 3, 1234567? on page 2"
+
+
+# --------------------------------------------------------------------------- after a person's decision
+
+
+def test_a_page_that_a_person_puts_in_is_heard_and_the_others_are_not_read_anew() -> None:
+    form = layout(number_cells(page=1), number_cells(page=2), pages=2)
+    source = Source(Path("x"), "", "")
+    key = Rubric("r", "R", ())
+    definitions = Definitions(form, key, ROSTER, source, source, source, ())
+    booklet = Booklet("b1", {1: read_record(1, "b1", at=1)}, (), (2,))
+    before = Read(booklet, (), (), Identity("b1", MatchStatus.MATCHED, "12345678", ADA), (), (written("12345678", 1),))
+    late = read_record(2, "b1", at=9)
+    placed = Decisions({(Topic.PAGE, page_key(late), ""): Ruling((Opinion("placed 2 b1", "Ann", 1, "e1"),))})
+
+    def laid(second: str) -> Laid:
+        fresh = {"b1": (written("99999999", 1), written(second, 2))}
+        with mock.patch("scangrade.conclude.read_handwriting", return_value=fresh):
+            return lay_decisions(before, [late], definitions, placed, neighbours=[])
+
+    assert laid("12345678").identity.student == ADA
+    other = laid("20202020")
+    assert other.identity.status is MatchStatus.UNKNOWN
+    assert any("page 2" in flag.detail and "20202020" in flag.detail for flag in other.flags)
+    (alone,) = [lay_decisions(before, [], definitions, Decisions(), neighbours=[])]
+    assert alone.identity == before.identity

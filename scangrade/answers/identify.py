@@ -306,7 +306,7 @@ def _concluded(
     elif stranger - students[best] > settings.enough:
         fault = "nobody on the roster has a number like it"
     elif column is None:
-        fault = "it may be of nobody on the roster"
+        fault = "it may well be somebody's who is not on the roster"
     else:
         fault = "more than one reading is possible"
     likely = np.argsort(-students, kind="stable")[: limits.most_candidates].tolist()

@@ -61,4 +61,8 @@ def read_name(
 
 def _letters(text: str) -> str:
     """A word without what is no part of a name at its ends."""
-    return text.strip().strip("|_.,;:!'\"()[]{}-=~").strip() if any(one.isalpha() for one in text) else ""
+    return (
+        text.strip().strip("|_.,;:!'\"()[]{}-=~\u2018\u2019\u201c\u201d\u00ab\u00bb\u2014").strip()
+        if any(one.isalpha() for one in text)
+        else ""
+    )

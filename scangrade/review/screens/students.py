@@ -140,7 +140,8 @@ class StudentScreen:
         laid = concluded.laid
         said = said_of(laid.booklet, concluded.read.written, concluded.read.name)
         by_hand = {one.field: one.number() or "nothing" for one in said.written}
-        pictures = []
+        pictures: list[dict[str, str]] = []
+        rows: list[dict[str, str]] = []  # rows of cells stand side by side: there may be one on every page
         seen: set[str] = set()
         for field in layout.fields:
             kinds = (FieldKind.STICKER, FieldKind.HANDWRITTEN, FieldKind.TEXT)
@@ -155,15 +156,17 @@ class StudentScreen:
             elif telling and field.region is not None:
                 title = {"name": "Name", "student_number": "Number as written"}.get(field.role, "Sticker")
                 title = "Sticker" if field.kind is FieldKind.STICKER else title
-                if field.kind is FieldKind.HANDWRITTEN:
-                    title = f"By hand, page {field.page}: {by_hand.get(field.id, 'not read')}"
-                pictures.append({"title": title, "url": to("/region", b=booklet, n=str(field.page), q=field.id)})
+                row = field.kind is FieldKind.HANDWRITTEN
+                title = f"By hand, page {field.page}: {by_hand.get(field.id, 'not read')}" if row else title
+                url = to("/region", b=booklet, n=str(field.page), q=field.id)
+                (rows if row else pictures).append({"title": title, "url": url})
         return {
             "booklet": booklet,
             "number": concluded.identity.number,
             "student": concluded.identity.student,
             "status": concluded.identity.status.value,
             "pictures": pictures,
+            "rows": rows,
             "testimonies": words_of_witnesses(laid.booklet, laid.answers, layout, self.front.desk.definitions.roster, said),
             "first_page": next(iter(concluded.laid.booklet.pages), 0),
         }
