@@ -86,9 +86,10 @@ def read_handwriting(
     for (size, _), held in kinds.items():
         pictures = np.concatenate([cells for *_, cells, _ in held])
         learned = _empty(pictures, frames[size], settings)
-        empty = np.concatenate(
-            [np.repeat(learned[None], len(cells), axis=0) if blank is None else blank for *_, cells, blank in held]
-        )
+        if all(blank is None for *_, blank in held):
+            empty = learned[None]
+        else:
+            empty = np.concatenate([_repeated(learned, len(cells)) if blank is None else blank for *_, cells, blank in held])
         probabilities = recognise_digits(pictures, empty, size)
         start = 0
         for index, field_id, number, cells, _ in held:
@@ -99,6 +100,10 @@ def read_handwriting(
         booklet.id: tuple(found[index, one.id] for one in fields if (index, one.id) in found)
         for index, booklet in enumerate(booklets)
     }
+
+
+def _repeated(picture: Pictures, count: int) -> Pictures:
+    return np.repeat(picture[None], count, axis=0)
 
 
 def _empty(pictures: Pictures, row: Sequence[Box], settings: HandwritingSettings) -> Pictures:
