@@ -181,7 +181,7 @@ def test_names_go_when_a_run_is_forgotten(exam: Path, scanned: Path) -> None:
 
 
 def test_older_runs_open(tmp_path: Path) -> None:
-    with mock.patch("scangrade.run.store.MIGRATIONS", MIGRATIONS[:4]):
+    with mock.patch("scangrade.run.store.MIGRATIONS", MIGRATIONS[:5]):
         Store(tmp_path).close()
     with Store(tmp_path) as store:
         assert store.names() == {}
