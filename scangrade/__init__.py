@@ -10,6 +10,7 @@ What the commands do can be called from Python; each is imported when it is firs
 - `detect_layout`: a layout drafted from the blank form, and a rubric from its key
 - `preview_layout`: pictures of a layout's boxes over its form or over a scan
 - `import_layout`: a layout and a rubric from another system's form
+- `print_booklets`: booklets from an exam file, with their layout and rubric
 - `draw_audit`, `read_audit`: boxes for a person to check, and how many of a run's can be wrong at most
 - `export_grades`: a run's results as CSV or Excel, or in the file that a learning system exported
 - `report_run`: a page on how questions and booklets did
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from scangrade.authoring.detect import detect as detect_layout
     from scangrade.authoring.importers.bring import import_layout
     from scangrade.authoring.preview import preview as preview_layout
+    from scangrade.authoring.printing.booklets import print_booklets
     from scangrade.authoring.samples import make_demo
     from scangrade.check import check as check_definitions
     from scangrade.deliver import export_grades
@@ -52,6 +54,7 @@ __all__ = [
     "import_layout",
     "make_demo",
     "preview_layout",
+    "print_booklets",
     "read_audit",
     "regrade_run",
     "report_run",
@@ -71,6 +74,7 @@ _HOMES = {
     "import_layout": ("scangrade.authoring.importers.bring", "import_layout"),
     "make_demo": ("scangrade.authoring.samples", "make_demo"),
     "preview_layout": ("scangrade.authoring.preview", "preview"),
+    "print_booklets": ("scangrade.authoring.printing.booklets", "print_booklets"),
     "read_audit": ("scangrade.audit", "read_audit"),
     "regrade_run": ("scangrade.regrade", "regrade"),
     "take_points": ("scangrade.points", "take_points"),

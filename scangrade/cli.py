@@ -13,7 +13,8 @@ import shlex
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from scangrade.annotate import Annotated
     from scangrade.audit import Audited, Drawn
     from scangrade.authoring.detect import Detected
+    from scangrade.authoring.printing.booklets import Printed
     from scangrade.deliver import Exported
     from scangrade.grade import RunSummary
     from scangrade.regrade import Compared, Regraded
@@ -604,6 +606,17 @@ def import_(
     return ExitCode.DECIDED
 
 
+@contextmanager
+def _print_extra() -> Iterator[None]:
+    """Says how to install what only printing needs."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("scangrade"):
+            raise
+        raise UsageError(f"printing needs {error.name}, which is not installed: pip install 'scangrade[print]'.") from error
+
+
 def _millimetres(text: str) -> tuple[float, float]:
     width, cross, height = text.lower().partition("x")
     try:
@@ -638,12 +651,64 @@ def detect(blank: Path, output: Path, key: Path | None, rubric: Path | None, for
     return ExitCode.DECIDED
 
 
+@layout.command("print")
+@click.argument("exam", type=_PATH, metavar="EXAM.toml|EXAM.pdf")
+@click.option("--output", "-o", type=_PATH, required=True, metavar="BOOKLETS.pdf", help="PDF to write: all booklets.")
+@_roster_option
+@click.option("--copies", "-n", type=click.IntRange(0), help="Booklets without a name [default: 1; with a class list 0].")
+@click.option("--first", type=click.IntRange(1), default=1, show_default=True, help="Number of the first booklet.")
+@click.option("--seed", type=click.IntRange(0), help="What versions are drawn from [default: the exam file's].")
+@click.option("--layout", "-l", type=_PATH, metavar="LAYOUT.toml", help="Layout to write [default: BOOKLETS-layout.toml].")
+@click.option("--rubric", "-r", type=_PATH, metavar="RUBRIC.toml", help="Rubric to write [default: BOOKLETS-rubric.toml].")
+@click.option("--force", is_flag=True, help="Write over files that are there.")
+@_verbose
+def print_(
+    exam: Path,
+    output: Path,
+    roster: Path | None,
+    copies: int | None,
+    first: int,
+    seed: int | None,
+    layout: Path | None,
+    rubric: Path | None,
+    force: bool,
+) -> ExitCode:
+    """Print numbered booklets, with the layout and the rubric that their scans are graded with.
+
+    From an exam file (TOML): questions are typeset, in versions if wanted.
+    """
+    with _print_extra():
+        from scangrade.authoring.printing.booklets import print_booklets  # noqa: PLC0415
+
+    made = print_booklets(
+        exam,
+        output=output,
+        roster=roster,
+        copies=copies,
+        first=first,
+        seed=seed,
+        layout=layout,
+        rubric=rubric,
+        force=force,
+    )
+    for path in (made.pdf, made.layout, made.rubric, made.table):
+        if path is not None:
+            click.echo(path)
+    _say(_printed(made))
+    return ExitCode.DECIDED
+
+
 @layout.command()
 @click.option("--rubric", is_flag=True, help="The schema of rubric files instead.")
+@click.option("--exam", is_flag=True, help="The schema of exam files instead.")
 @_verbose
-def schema(rubric: bool) -> ExitCode:
+def schema(rubric: bool, exam: bool) -> ExitCode:
     """Print the JSON Schema of layout files."""
-    if rubric:
+    if rubric and exam:
+        raise click.UsageError("one schema at a time: --rubric or --exam.")
+    if exam:
+        from scangrade.definitions.exam import exam_schema as schema_of  # noqa: PLC0415
+    elif rubric:
         from scangrade.definitions.rubric import rubric_schema as schema_of  # noqa: PLC0415
     else:
         from scangrade.definitions.layout import layout_schema as schema_of  # noqa: PLC0415
@@ -706,6 +771,23 @@ def _drafted(made: Detected) -> str:
         "",
         f"Next: look at the pictures, correct {made.path}, then"
         f" {shlex.join(['scangrade', 'layout', 'preview', str(made.path), 'SCAN', '--output', 'boxes.png'])}",
+    ]
+    return "\n".join(lines)
+
+
+def _printed(made: Printed) -> str:
+    """What was printed, and how to go on."""
+    versions = f", versions {', '.join(made.versions)} drawn with seed {made.seed}" if made.versions else ""
+    files = ["--layout", made.layout, *(["--rubric", made.rubric] if made.rubric else [])]
+    grading = ["scangrade", "grade", "SCANS", *files, "--out", "RUN"]
+    lines = [
+        *(_as_line(issue) for issue in made.warnings),
+        *(f"note: {note}" for note in made.notes),
+        "",
+        f"Booklets  {made.copies} of {_count(made.pages, 'page')}{versions}",
+        "Printer   at 100 %, not fitted to the page: the ruler on the first page shows whether it did",
+        "",
+        f"Next: print {made.pdf}; when it is scanned, {shlex.join(str(word) for word in grading)}",
     ]
     return "\n".join(lines)
 

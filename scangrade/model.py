@@ -357,6 +357,7 @@ class Student:
     first_name: str = ""
     email: str = ""
     version: str = ""
+    seat: str = ""  #: where they sit; printed on their booklet
 
 
 @dataclass(frozen=True, slots=True)

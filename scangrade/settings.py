@@ -1208,3 +1208,68 @@ class DetectSettings:
 
 
 DETECT = DetectSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class PrintSettings:
+    """Where things stand on the booklets that we print. All lengths in mm; the places are those of the forms in `layouts/`."""
+
+    mark_mm: float = 5.0
+    mark_inset_mm: float = 12.0
+    """Side of the registration marks, and how far their centres are from the paper's edges: printers leave 5 mm free, scanners cut 3."""
+
+    code_mm: float = 22.0
+    code_top_mm: float = 7.0
+    code_right_mm: float = 42.0
+    """Size of the page code's region, and where it begins from the top and from the right edge: beside the upper right mark."""
+
+    least_module_mm: float = 0.5
+    """Smallest module of a page code: 6 pixels at 300 dpi, 3 at 150. Longer exam names would make it smaller."""
+
+    left_mm: float = 20.0
+    top_mm: float = 34.0
+    bottom_mm: float = 22.0
+    """Margins of what is printed; left and right are alike. The registration marks lie outside of it."""
+
+    box_mm: float = 4.0
+    frame_mm: float = 0.3
+    """Inside of a box, and its frame: those on which reading was measured."""
+
+    number_mm: float = 11.0
+    points_mm: float = 18.0
+    """Width of the columns for a question's number, on the left, and for its points, on the right."""
+
+    alternative_mm: float = 11.0
+    """From the left edge of an alternative's box to its text."""
+
+    row_mm: float = 7.0
+    """Least distance of two alternatives: frames stand 2.4 mm apart, so that a mark that goes astray is seen to."""
+
+    question_gap_mm: float = 7.0
+    text_gap_mm: float = 2.5
+    """Between questions, and between the parts of one."""
+
+    digit_step_mm: tuple[float, float] = (7.5, 6.5)
+    """Between columns and rows of the grid for student numbers."""
+
+    credit_step_mm: float = 12.0
+    least_credit_step_mm: float = 10.0
+    """Between whole points of a credit row, half of it to the H; less makes the frames touch."""
+
+    frame_line_mm: float = 0.2
+    """Rules of frames to write in."""
+
+    ruling_mm: float = 8.0
+    """Distance of ruled lines; squares have 5."""
+
+    ruler_mm: float = 100.0
+    """Length of the ruler on the cover, which shows whether a printer scaled the page."""
+
+    label_mm: tuple[float, float] = (82.0, 32.0)
+    """Place of the label with the student's code: the common labels of 63.5 x 38.1 mm and smaller stick out little."""
+
+    label_module_mm: float = 0.9
+    """Module of a printed label's code: 11 pixels at 300 dpi, 5 at 150."""
+
+
+PRINT = PrintSettings()

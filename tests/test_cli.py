@@ -169,7 +169,7 @@ def test_verbose(run: Run, exam: dict[str, Path], before: bool) -> None:
     assert done.err.endswith("error: nowhere.toml: no such file. Check the name, or the folder you are in.\n")
 
 
-@pytest.mark.parametrize(("arguments", "word"), [([], "fields"), (["--rubric"], "questions")])
+@pytest.mark.parametrize(("arguments", "word"), [([], "fields"), (["--rubric"], "questions"), (["--exam"], "instructions")])
 def test_schema(run: Run, arguments: list[str], word: str) -> None:
     done = run("layout", "schema", *arguments)
     assert done.code == 0

@@ -78,7 +78,7 @@ def exam(tmp_path: Path) -> Path:
 
 
 def test_its_definitions_fit_together(exam: Path) -> None:
-    assert set(FILES) == {"layout.toml", "rubric.toml", "roster.csv"}
+    assert set(FILES) == {"layout.toml", "rubric.toml", "roster.csv", "exam.toml"}
     assert check(exam / "layout.toml", exam / "rubric.toml", exam / "roster.csv") == ()
 
 

@@ -165,7 +165,8 @@ def _readme() -> str:
         "- `gradebook.csv`: what `scangrade grade` makes of it; a test holds it against the truth\n"
         "- `truth.json`: what is really on each page, box by box, and where the page lies on its image\n\n"
         "| folder | rubric | booklets x scanner, one file each | absent | made to go wrong | seed |\n"
-        "|---|---|---|---|---|---|\n" + "\n".join(rows) + "\n"
+        "|---|---|---|---|---|---|\n" + "\n".join(rows) + "\n\n"
+        "`printed/exam.toml` is an exam file, written for this repository, from which `scangrade layout print` makes booklets.\n"
     )
 
 

@@ -53,6 +53,7 @@ _EMAIL = _words("""
     adresseelectronique enderecodeemail correioeletronico
 """)
 _VERSION = _words("version examversion versie tentamenversie fassung variante versao")
+_SEAT = _words("seat seatnumber place zitplaats plaats stoel sitzplatz platz sitz siege lugar assento")
 
 _DELIMITERS = ",;\t|"
 _VALID_NUMBER = re.compile(r"[0-9A-Za-z._-]+")
@@ -184,6 +185,7 @@ class _Columns:
     name: int | None
     email: int | None
     version: int | None
+    seat: int | None
 
 
 def _plain(head: str) -> str:
@@ -219,7 +221,9 @@ def _columns(name: str, header: _Row) -> tuple[_Columns | None, tuple[Issue, ...
     elif last is not None:
         full = None
     return (
-        _Columns(number, last, _find(heads, _PREFIX), first, full, _find(heads, _EMAIL), _find(heads, _VERSION)),
+        _Columns(
+            number, last, _find(heads, _PREFIX), first, full, _find(heads, _EMAIL), _find(heads, _VERSION), _find(heads, _SEAT)
+        ),
         issues,
     )
 
@@ -309,4 +313,5 @@ def _student(row: _Row, columns: _Columns) -> Student:
         first_name=first,
         email=cell(columns.email),
         version=cell(columns.version),
+        seat=cell(columns.seat),
     )

@@ -451,6 +451,11 @@ def load_rubric(path: Path) -> tuple[Rubric | None, tuple[Issue, ...]]:
     source = read_source(path)
     if isinstance(source, Issue):
         return None, (source,)
+    return rubric_of(source)
+
+
+def rubric_of(source: Source) -> tuple[Rubric | None, tuple[Issue, ...]]:
+    """A rubric from what was read already: see `load_rubric`. Exam files hold one among other things."""
     faults = Faults(source)
     if "fields" in source.data and "questions" not in source.data:
         faults.error((), "this is a layout, not a rubric.", "Give the rubric with `--rubric`, and this file with `--layout`.")

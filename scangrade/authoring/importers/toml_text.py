@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 _LINE = 128  # characters; a longer list is written over several lines
@@ -54,6 +55,8 @@ def _assignments(table: Mapping[str, Any]) -> list[str]:
 
 def _assignment(key: str, value: Any) -> list[str]:
     line = f"{_key(key)} = {_value(value)}"
+    if len(line) > _LINE and isinstance(value, Mapping) and all(isinstance(one, Mapping) for one in value.values()):
+        return [f"{_key(key)}.{_key(name)} = {_value(one)}" for name, one in value.items()]
     if len(line) <= _LINE or not isinstance(value, list | tuple):
         return [line]
     rows: list[str] = []
@@ -75,6 +78,8 @@ def _value(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, str):
         return _text(value)
+    if isinstance(value, Decimal):
+        return f"{value:f}"
     if isinstance(value, int | float):
         return f"{value:.10g}" if isinstance(value, float) else str(value)
     if isinstance(value, Mapping):

@@ -1,0 +1,1 @@
+"""Booklets, labels and stamped forms: what we print."""
