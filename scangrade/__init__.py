@@ -11,6 +11,7 @@ What the commands do can be called from Python; each is imported when it is firs
 - `preview_layout`: pictures of a layout's boxes over its form or over a scan
 - `import_layout`: a layout and a rubric from another system's form
 - `print_booklets`: booklets from an exam file, with their layout and rubric
+- `print_stickers`: sheets of labels that say whose a booklet is
 - `draw_audit`, `read_audit`: boxes for a person to check, and how many of a run's can be wrong at most
 - `export_grades`: a run's results as CSV or Excel, or in the file that a learning system exported
 - `report_run`: a page on how questions and booklets did
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from scangrade.authoring.importers.bring import import_layout
     from scangrade.authoring.preview import preview as preview_layout
     from scangrade.authoring.printing.booklets import print_booklets
+    from scangrade.authoring.printing.stickers import print_stickers
     from scangrade.authoring.samples import make_demo
     from scangrade.check import check as check_definitions
     from scangrade.deliver import export_grades
@@ -55,6 +57,7 @@ __all__ = [
     "make_demo",
     "preview_layout",
     "print_booklets",
+    "print_stickers",
     "read_audit",
     "regrade_run",
     "report_run",
@@ -75,6 +78,7 @@ _HOMES = {
     "make_demo": ("scangrade.authoring.samples", "make_demo"),
     "preview_layout": ("scangrade.authoring.preview", "preview"),
     "print_booklets": ("scangrade.authoring.printing.booklets", "print_booklets"),
+    "print_stickers": ("scangrade.authoring.printing.stickers", "print_stickers"),
     "read_audit": ("scangrade.audit", "read_audit"),
     "regrade_run": ("scangrade.regrade", "regrade"),
     "take_points": ("scangrade.points", "take_points"),

@@ -699,6 +699,26 @@ def print_(
 
 
 @layout.command()
+@click.argument("roster", type=_PATH, metavar="ROSTER.csv")
+@click.option("--output", "-o", type=_PATH, required=True, metavar="LABELS.pdf", help="PDF to write.")
+@click.option("--paper", default="L7160", show_default=True, help="Label paper: L7160, L7159, L7163, L7162, L7651 or L4732.")
+@click.option("--skip", type=click.IntRange(0), default=0, help="Labels that are missing already on the first sheet.")
+@click.option("--force", is_flag=True, help="Write over a file that is there.")
+@_verbose
+def stickers(roster: Path, output: Path, paper: str, skip: int, force: bool) -> ExitCode:
+    """Print sheets of labels: code, number and name of each student, for forms with a place for a sticker."""
+    with _print_extra():
+        from scangrade.authoring.printing.stickers import print_stickers  # noqa: PLC0415
+
+    made = print_stickers(roster, output=output, paper=paper, skip=skip, force=force)
+    click.echo(made.pdf)
+    for note in made.notes:
+        _say(f"note: {note}")
+    _say(f"Labels    {made.labels} on {_count(made.sheets, 'sheet')} of {paper}; print at 100 %, not fitted to the page")
+    return ExitCode.DECIDED
+
+
+@layout.command()
 @click.option("--rubric", is_flag=True, help="The schema of rubric files instead.")
 @click.option("--exam", is_flag=True, help="The schema of exam files instead.")
 @_verbose

@@ -1269,7 +1269,13 @@ class PrintSettings:
     """Place of the label with the student's code: the common labels of 63.5 x 38.1 mm and smaller stick out little."""
 
     label_module_mm: float = 0.9
-    """Module of a printed label's code: 11 pixels at 300 dpi, 5 at 150."""
+    """Largest module of a label's code: 11 pixels at 300 dpi, 5 at 150."""
+
+    label_pad_mm: float = 3.0
+    """From a label's edge to what is printed on it: printers and hands are off by 2."""
+
+    small_label_mm: float = 50.0
+    """Labels less wide than this have smaller letters: eight digits of 10 points are 17 mm wide."""
 
 
 PRINT = PrintSettings()

@@ -368,7 +368,7 @@ def test_names_without_a_font_are_said(tmp_path: Path, monkeypatch: pytest.Monke
     assert len(made.notes) == 1 and "100001" in made.notes[0] and "100002" not in made.notes[0]
     with pdfplumber.open(made.pdf) as pdf:
         first, second = (pdf.pages[place].extract_text() or "" for place in (0, made.pages))
-    assert "100001" in first and "Ada Moorland" in second
+    assert "100001" in first and "Moorland, Ada" in second
 
 
 # --------------------------------------------------------------------------- faults

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,11 +9,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from scangrade.authoring.draft import layout_toml
-from scangrade.authoring.form import Rect, barcode_modules, runs
+from scangrade.authoring.form import Rect, code_rectangles, region_rect
 from scangrade.authoring.importers.toml_text import as_toml
-from scangrade.authoring.printing.arrange import Arrangement, arrange
-from scangrade.authoring.printing.copies import Sheet, code_of, laid_over
+from scangrade.authoring.printing.arrange import Arrangement, Paper, arrange
+from scangrade.authoring.printing.copies import Sheet, laid_over
 from scangrade.authoring.printing.sheets import bodies, booklet, where_is
+from scangrade.authoring.printing.students import code_beside, literal, on_unprinted, text_beside, without_letters
 from scangrade.authoring.printing.typeset import Body, TypesetError, faults, measure, pages, preamble
 from scangrade.authoring.printing.versions import Versions, draw_versions, permutations
 from scangrade.authoring.printing.words import WORDS, Words
@@ -22,7 +22,7 @@ from scangrade.check import load_definitions
 from scangrade.definitions.exam import Exam, load_exam
 from scangrade.definitions.roster import load_roster
 from scangrade.errors import DefinitionError, FaultsError, Issue, OutputError, Severity, UsageError
-from scangrade.model import Layout, Region, Roster, Student
+from scangrade.model import Layout, Roster, Student
 from scangrade.run.files import Table, as_csv, write_whole
 from scangrade.settings import PRINT, PrintSettings
 
@@ -144,7 +144,7 @@ def print_booklets(
     if table:
         write_whole(table, as_csv(_table(table.name, made)))
     return Printed(
-        output, layout, rubric, table, len(made), len(form.pages), asked.file.versions or (), seed, tuple(notes), tuple(issues)
+        output, layout, rubric, table, len(made), len(form.pages), asked.file.versions or (), seed, notes, tuple(issues)
     )
 
 
@@ -260,102 +260,34 @@ def _head(arrangement: Arrangement, exam: Exam) -> str:
 
 def _overlay(
     exam: Exam, arrangement: Arrangement, copies: Sequence[Copy], root: Path, settings: PrintSettings
-) -> tuple[bytes, list[str]]:
+) -> tuple[bytes, tuple[str, ...]]:
     """A PDF with what is printed on each page of each copy beside its code, and notes on names that could not be printed."""
     words, head = WORDS[exam.file.language], _head(arrangement, exam)
-    label = arrangement.cover.label
-    unnamed: set[str] = set()
-    while True:
-        code = "\n#pagebreak()\n".join(
-            page
-            for one in copies
-            for page in _pages_of(
-                one, arrangement, words, label, settings, named=not one.student or one.student.number not in unnamed
-            )
-        )
-        try:
-            made = pages(code, head, root)
-        except TypesetError:
-            students = [one.student for one in copies if one.student and one.student.number not in unnamed]
-            names = {one.number: Body(text_of(f"{name_of(one)} {one.seat}"), 80.0) for one in students}
-            lacking = {number for number, _ in faults(names, head, root)}
-            if not lacking:
-                raise
-            unnamed |= lacking
-            continue
-        notes = []
-        if unnamed:
-            shown = ", ".join(sorted(unnamed)[:5]) + (f" and {len(unnamed) - 5} more" if len(unnamed) > 5 else "")
-            notes.append(
-                f"no font on this machine has all letters of the name of {shown}: only the number is printed there."
-                " Install a font that has them, such as Noto, and print again."
-            )
-        return made, notes
+    unnamed = without_letters([one.student for one in copies if one.student], head, root)
+    made = []
+    for one in copies:
+        for page in arrangement.layout.pages:
+            made.append(copy_text(one.name, arrangement.paper, words, settings))
+            if page.number == 1 and one.student and arrangement.cover.label:
+                label = region_rect(arrangement.cover.label)
+                named = one.student.number not in unnamed
+                made[-1] += text_beside(one.student, label, settings, named=named, seat=words.seat)
+    return pages("\n#pagebreak()\n".join(made), head, root), on_unprinted(unnamed)
 
 
-def _pages_of(
-    copy: Copy, arrangement: Arrangement, words: Words, label: Region | None, settings: PrintSettings, *, named: bool
-) -> Iterator[str]:
-    right = arrangement.paper.width - settings.code_right_mm - 4
-    told = f"#box(width: 60mm)[#align(right)[#text(size: 11pt, weight: 600, {text_of(words.booklet.format(copy=copy.name))[1:]})]]"
-    for page in arrangement.layout.pages:
-        yield f"#at({right - 60:.2f}, 15)[{told}]" + (
-            _label_text(copy.student, label, words, settings, named=named)
-            if page.number == 1 and copy.student and label
-            else ""
-        )
-
-
-def text_of(text: str) -> str:
-    """Typst code of a text as it stands."""
-    plain = "".join(character if character.isprintable() else " " for character in text)
-    return "#" + json.dumps(plain, ensure_ascii=False)
-
-
-def name_of(student: Student) -> str:
-    """A student's name for people."""
-    return " ".join(part for part in (student.first_name, student.last_name) if part)
-
-
-def student_code(
-    number: str, left: float, top: float, height: float, settings: PrintSettings
-) -> tuple[tuple[Rect, ...], float]:
-    """The modules of a label's code, in the middle of its height, and the right edge of it."""
-    modules = barcode_modules(number)
-    side = min(settings.label_module_mm, height / len(modules))
-    y = top + (height - side * len(modules)) / 2
-    black = tuple(
-        Rect(left + first * side, y + row * side, left + end * side, y + (row + 1) * side) for row, first, end in runs(modules)
-    )
-    return black, left + side * modules.shape[1]
-
-
-def _label_text(student: Student, label: Region, words: Words, settings: PrintSettings, *, named: bool) -> str:
-    _, right = student_code(student.number, label.x_mm + _LABEL_PAD, label.y_mm, label.height_mm, settings)
-    x = right + 5
-    width = label.x_mm + label.width_mm - x - _LABEL_PAD
-    lines = [f"#text(size: 14pt, weight: 600, {text_of(student.number)[1:]})"]
-    if named and name_of(student):
-        lines.append(text_of(name_of(student)) + ";")
-    if named and student.seat:
-        lines.append(text_of(words.seat.format(seat=student.seat)) + ";")
-    body = "#linebreak();".join(lines)
-    return (
-        f"#at({x:.2f}, {label.y_mm:.2f})[#box(width: {width:.2f}mm, height: {label.height_mm:g}mm, clip: true)"
-        f"[#align(horizon)[{body}]]]"
-    )
-
-
-_LABEL_PAD: Final = 5.0
+def copy_text(copy: str, paper: Paper, words: Words, settings: PrintSettings) -> str:
+    """Typst code of the copy's number, beside the page code."""
+    right = paper.width - settings.code_right_mm - 4
+    told = literal(words.booklet.format(copy=copy))[1:]
+    return f"#at({right - 60:.2f}, 15)[#box(width: 60mm)[#align(right)[#text(size: 11pt, weight: 600, {told})]]]"
 
 
 def _black(form: Layout, page: int, copy: Copy, arrangement: Arrangement, settings: PrintSettings) -> tuple[Rect, ...]:
-    code = code_of(form, page, copy.name)
+    code = code_rectangles(form, page, copy.name)
     label = arrangement.cover.label
     if page > 1 or copy.student is None or label is None:
         return code
-    own, _ = student_code(copy.student.number, label.x_mm + _LABEL_PAD, label.y_mm, label.height_mm, settings)
-    return (*code, *own)
+    return (*code, *code_beside(copy.student, region_rect(label), settings)[0])
 
 
 # --------------------------------------------------------------------------- definitions

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 import pikepdf
 
-from scangrade.authoring.form import Rect, code_rectangles
+from scangrade.authoring.form import Rect
 from scangrade.geometry import MM_PER_INCH
-from scangrade.model import Layout
 
 _POINTS_PER_MM = 72 / MM_PER_INCH
 
@@ -24,11 +23,6 @@ class Sheet:
 
     base: int  #: which of the common pages lies below, from 0; -1 for none
     black: tuple[Rect, ...] = ()  #: what is filled with black: modules of codes
-
-
-def code_of(layout: Layout, page: int, copy: str) -> tuple[Rect, ...]:
-    """The modules of a page's code."""
-    return code_rectangles(layout, page, copy)
 
 
 def laid_over(base: bytes | None, over: bytes, sheets: Sequence[Sheet], *, title: str, scale: float = 1.0) -> bytes:

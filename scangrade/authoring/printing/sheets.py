@@ -102,10 +102,11 @@ def _marking(exam: Exam, words: Words) -> str:
     if not any(one.alternatives for one in exam.questions) and not exam.file.student.digits:
         return ""
     told = []
-    for piece in re.split(r"(\[[a-z]+\])", words.marking[exam.file.convention]):
+    number = f" {words.number_help}" if exam.file.student.digits and exam.file.student.written else ""
+    for piece in re.split(r"(\[[a-z]+\])", words.marking[exam.file.convention] + number):
         sample = _SAMPLE.get(piece)
         if sample:
-            told.append(f"#box(baseline: 0.7mm, width: 4mm, height: 4mm, stroke: 0.3mm)[#{sample}];")
+            told.append(f"#box(baseline: 0.7mm, width: 4mm, height: 4mm, stroke: 0.3mm)[#{sample}];#h(0.4mm)")
         elif piece:
             told.append(f"#{_string(piece)};")
     return "".join(told)
