@@ -11,6 +11,7 @@ What the commands do can be called from Python; each is imported when it is firs
 - `preview_layout`: pictures of a layout's boxes over its form or over a scan
 - `import_layout`: a layout and a rubric from another system's form
 - `print_booklets`: booklets from an exam file, with their layout and rubric
+- `print_onto`: booklets stamped on an exam that is a PDF already, with their layout
 - `print_stickers`: sheets of labels that say whose a booklet is
 - `draw_audit`, `read_audit`: boxes for a person to check, and how many of a run's can be wrong at most
 - `export_grades`: a run's results as CSV or Excel, or in the file that a learning system exported
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from scangrade.authoring.importers.bring import import_layout
     from scangrade.authoring.preview import preview as preview_layout
     from scangrade.authoring.printing.booklets import print_booklets
+    from scangrade.authoring.printing.onto import print_onto
     from scangrade.authoring.printing.stickers import print_stickers
     from scangrade.authoring.samples import make_demo
     from scangrade.check import check as check_definitions
@@ -57,6 +59,7 @@ __all__ = [
     "make_demo",
     "preview_layout",
     "print_booklets",
+    "print_onto",
     "print_stickers",
     "read_audit",
     "regrade_run",
@@ -78,6 +81,7 @@ _HOMES = {
     "make_demo": ("scangrade.authoring.samples", "make_demo"),
     "preview_layout": ("scangrade.authoring.preview", "preview"),
     "print_booklets": ("scangrade.authoring.printing.booklets", "print_booklets"),
+    "print_onto": ("scangrade.authoring.printing.onto", "print_onto"),
     "print_stickers": ("scangrade.authoring.printing.stickers", "print_stickers"),
     "read_audit": ("scangrade.audit", "read_audit"),
     "regrade_run": ("scangrade.regrade", "regrade"),

@@ -660,6 +660,18 @@ def detect(blank: Path, output: Path, key: Path | None, rubric: Path | None, for
 @click.option("--seed", type=click.IntRange(0), help="What versions are drawn from [default: the exam file's].")
 @click.option("--layout", "-l", type=_PATH, metavar="LAYOUT.toml", help="Layout to write [default: BOOKLETS-layout.toml].")
 @click.option("--rubric", "-r", type=_PATH, metavar="RUBRIC.toml", help="Rubric to write [default: BOOKLETS-rubric.toml].")
+@click.option(
+    "--digits", type=click.IntRange(0, 12), help="Onto a PDF: digits of a student number; 0 for no grid [default: 8]."
+)
+@click.option("--number-at", metavar="X,Y", help="Onto a PDF: left and top of that grid in mm [default: where there is room].")
+@click.option(
+    "--convention",
+    type=click.Choice(["fill-wins", "cross", "any", "fill"]),
+    help="Onto a PDF: what a cross and a fill mean [default: any].",
+)
+@click.option(
+    "--language", type=click.Choice(["en", "nl", "de", "fr", "pt"]), help="Onto a PDF: of the words that are stamped."
+)
 @click.option("--force", is_flag=True, help="Write over files that are there.")
 @_verbose
 def print_(
@@ -671,31 +683,69 @@ def print_(
     seed: int | None,
     layout: Path | None,
     rubric: Path | None,
+    digits: int | None,
+    number_at: str | None,
+    convention: str | None,
+    language: str | None,
     force: bool,
 ) -> ExitCode:
     """Print numbered booklets, with the layout and the rubric that their scans are graded with.
 
-    From an exam file (TOML): questions are typeset, in versions if wanted.
+    From an exam file (TOML), questions are typeset, in versions if wanted. Onto an exam that is a PDF already, registration marks, page
+    codes and a grid for the student number are stamped; its boxes are found, and a rubric you write.
     """
+    from scangrade.model import Convention  # noqa: PLC0415 - it loads numpy
+
     with _print_extra():
         from scangrade.authoring.printing.booklets import print_booklets  # noqa: PLC0415
+        from scangrade.authoring.printing.onto import print_onto  # noqa: PLC0415
 
-    made = print_booklets(
-        exam,
-        output=output,
-        roster=roster,
-        copies=copies,
-        first=first,
-        seed=seed,
-        layout=layout,
-        rubric=rubric,
-        force=force,
-    )
+    stamping = {"--digits": digits, "--number-at": number_at, "--convention": convention, "--language": language}
+    setting = {"--seed": seed, "--rubric": rubric}
+    is_pdf = exam.suffix.lower() == ".pdf"
+    odd = [name for name, value in (setting if is_pdf else stamping).items() if value is not None]
+    if odd:
+        where = "an exam that is a PDF has no versions and no key" if is_pdf else "an exam file says this itself"
+        raise click.UsageError(f"{odd[0]}: {where}.")
+    if is_pdf:
+        made = print_onto(
+            exam,
+            output=output,
+            roster=roster,
+            copies=copies,
+            first=first,
+            digits=8 if digits is None else digits,
+            number_at=None if number_at is None else _place(number_at),
+            convention=Convention(convention or "any"),
+            language=language or "en",
+            layout=layout,
+            force=force,
+        )
+    else:
+        made = print_booklets(
+            exam,
+            output=output,
+            roster=roster,
+            copies=copies,
+            first=first,
+            seed=seed,
+            layout=layout,
+            rubric=rubric,
+            force=force,
+        )
     for path in (made.pdf, made.layout, made.rubric, made.table):
         if path is not None:
             click.echo(path)
     _say(_printed(made))
     return ExitCode.DECIDED
+
+
+def _place(text: str) -> tuple[float, float]:
+    try:
+        across, down = (float(part) for part in text.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no place in mm; it must be like 120,60.", param_hint="--number-at") from None
+    return across, down
 
 
 @layout.command()
@@ -798,18 +848,22 @@ def _drafted(made: Detected) -> str:
 def _printed(made: Printed) -> str:
     """What was printed, and how to go on."""
     versions = f", versions {', '.join(made.versions)} drawn with seed {made.seed}" if made.versions else ""
-    files = ["--layout", made.layout, *(["--rubric", made.rubric] if made.rubric else [])]
-    grading = ["scangrade", "grade", "SCANS", *files, "--out", "RUN"]
-    lines = [
-        *(_as_line(issue) for issue in made.warnings),
-        *(f"note: {note}" for note in made.notes),
-        "",
-        f"Booklets  {made.copies} of {_count(made.pages, 'page')}{versions}",
-        "Printer   at 100 %, not fitted to the page: the ruler on the first page shows whether it did",
-        "",
-        f"Next: print {made.pdf}; when it is scanned, {shlex.join(str(word) for word in grading)}",
-    ]
-    return "\n".join(lines)
+    files = ["--layout", made.layout, "--rubric", made.rubric or "RUBRIC.toml"]
+    grading = shlex.join(str(word) for word in ["scangrade", "grade", "SCANS", *files, "--out", "RUN"])
+    look = shlex.join(["scangrade", "layout", "preview", str(made.layout), str(made.pdf), "--output", "boxes.png"])
+    first = f"see whether all boxes were found: {look}\n      " if made.rubric is None else ""
+    return "\n".join(
+        [
+            *(_as_line(issue) for issue in made.warnings),
+            *(f"note: {note}" for note in made.notes),
+            "",
+            f"Booklets  {made.copies} of {_count(made.pages, 'page')}{versions}",
+            "Printer   at 100 %, not fitted to the page"
+            + (": the ruler on the first page shows whether it did" if made.ruler else ""),
+            "",
+            f"Next: {first}print {made.pdf}; when it is scanned, {grading}",
+        ]
+    )
 
 
 def _exported(made: Exported, run: Path) -> str:

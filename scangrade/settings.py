@@ -1256,6 +1256,9 @@ class PrintSettings:
     least_credit_step_mm: float = 10.0
     """Between whole points of a credit row, half of it to the H; less makes the frames touch."""
 
+    caption_mm: float = 5.0
+    """Room for the small print above a frame or a row of boxes."""
+
     frame_line_mm: float = 0.2
     """Rules of frames to write in."""
 
@@ -1264,6 +1267,15 @@ class PrintSettings:
 
     ruler_mm: float = 100.0
     """Length of the ruler on the cover, which shows whether a printer scaled the page."""
+
+    copy_text_mm: float = 35.0
+    """Room for the copy's number beside the page code."""
+
+    clear_mm: float = 2.0
+    """What must be free of print around a registration mark that is stamped on pages."""
+
+    scales: tuple[float, ...] = (1.0, 0.97, 0.94, 0.91, 0.88, 0.85, 0.82, 0.8)
+    """Sizes of pages that are stamped on, the first at which marks and codes lie on nothing: 11 points are 8.8 at the smallest."""
 
     label_mm: tuple[float, float] = (82.0, 32.0)
     """Place of the label with the student's code: the common labels of 63.5 x 38.1 mm and smaller stick out little."""

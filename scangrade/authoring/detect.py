@@ -82,7 +82,12 @@ def detect(
     pages, notes = read_artwork(blank, settings=settings)
     pictures = _picture_names(output, len(pages))
     _may_write(pictures, force=force)
-    layout, more = _layout(blank, pages, settings)
+    layout, more = draft(blank.stem, pages, settings=settings)
+    if not any(one.boxes for one in layout.fields):
+        raise UsageError(
+            f"{blank}: no boxes were found: closed squares or circles of {settings.least_box_mm:g} to"
+            f" {settings.greatest_box_mm:g} mm, three of a size. Is this the form with the boxes to mark?"
+        )
     said = [*notes, *more]
     drafted: str | None = None
     if key is not None:
@@ -146,15 +151,18 @@ def _paper(page: Artwork) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
 # --------------------------------------------------------------------------- layout
 
 
-def _layout(blank: Path, pages: Sequence[Artwork], settings: DetectSettings) -> tuple[Layout, list[str]]:
+def draft(name: str, pages: Sequence[Artwork], *, settings: DetectSettings = DETECT) -> tuple[Layout, list[str]]:
+    """The layout of a blank form, as far as it can be seen, and what a person should look at.
+
+    Parameters
+    ----------
+    name : str
+        What the form is called; letters that do not belong into a short name are replaced.
+    pages : sequence of Artwork
+    """
     found = [group_boxes(page, settings=settings) for page in pages]
     fields, notes = _named(pages, found)
-    if not any(one.boxes for one in fields):
-        raise UsageError(
-            f"{blank}: no boxes were found: closed squares or circles of {settings.least_box_mm:g} to"
-            f" {settings.greatest_box_mm:g} mm, three of a size. Is this the form with the boxes to mark?"
-        )
-    name = re.sub(r"[^\w.-]+", "-", blank.stem).strip("-.") or "form"
+    name = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "form"
     code, more = _page_code(pages, fields)
     notes += more
     if any(one.kind is FieldKind.CHOICE for one in fields):

@@ -108,11 +108,9 @@ class StudentEntry(Entry):
     """Whether there is a place for a label with a code; with a class list, the code is printed there."""
 
 
-class ExamFile(Entry):
-    """An exam to be printed."""
+class Front(Entry):
+    """What the cover of a booklet says."""
 
-    format: Literal[1]
-    """Version of this format: 1."""
     name: Annotated[Name, AfterValidator(_short)]
     """Short name of the exam; every page code holds it."""
     title: StrictStr
@@ -123,12 +121,21 @@ class ExamFile(Entry):
     """What stands on the cover, in Markdown."""
     language: Literal["en", "nl", "de", "fr", "pt"] = "en"
     """Of the words that are printed around your own."""
+    convention: Convention = Convention.ANY
+    """What a cross and a complete fill mean: "fill-wins", "cross" (a fill undoes), "any" or "fill"; the cover explains it."""
+    student: StudentEntry = StudentEntry()
+    """How a booklet says whose it is."""
+
+
+class ExamFile(Front):
+    """An exam to be printed."""
+
+    format: Literal[1]
+    """Version of this format: 1."""
     formulas: Literal["tex", "typst"] = "tex"
     """How formulas between dollar signs are written."""
     paper: Literal["a4", "letter"] = "a4"
     """Size of the paper."""
-    convention: Convention = Convention.ANY
-    """What a cross and a complete fill mean: "fill-wins", "cross" (a fill undoes), "any" or "fill"; the cover explains it."""
     cover: StrictBool = True
     """Whether the first page is a cover; else the questions begin under the student's name."""
     duplex: StrictBool = True
@@ -143,8 +150,6 @@ class ExamFile(Entry):
     """Whether versions have questions in another order, within their part."""
     shuffle_alternatives: StrictBool = True
     """Whether versions have alternatives in another order."""
-    student: StudentEntry = StudentEntry()
-    """How a booklet says whose it is."""
     questions: Annotated[tuple[QuestionPrint, ...], Spec(min_length=1)]
     """The questions in order."""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from scangrade.authoring.printing.typeset import Extent
 from scangrade.authoring.printing.versions import Versions
-from scangrade.definitions.exam import LETTERS, Asked, Exam
+from scangrade.definitions.exam import LETTERS, Asked, Exam, Front, StudentEntry
 from scangrade.errors import Issue, Severity
 from scangrade.model import (
     Box,
@@ -109,11 +109,10 @@ def alternative_width(paper: Paper, columns: int, *, settings: PrintSettings = P
     return (paper.across - settings.number_mm) / columns - settings.alternative_mm - gap
 
 
-def cover_widths(exam: Exam, paper: Paper, *, settings: PrintSettings = PRINT) -> tuple[float, float]:
+def _cover_widths(front: Front, paper: Paper, settings: PrintSettings) -> tuple[float, float]:
     """Widths of the cover's left part, for name and label, and of the grid on the right; 0 where there is none."""
-    digits = exam.file.student.digits
-    grid = digits * settings.digit_step_mm[0]
-    return (paper.across - grid - 8 if digits else paper.across), grid
+    grid = front.student.digits * settings.digit_step_mm[0]
+    return (paper.across - grid - 8 if grid else paper.across), grid
 
 
 def marks(paper: Paper, *, settings: PrintSettings = PRINT) -> tuple[Fiducial, ...]:
@@ -150,10 +149,10 @@ def arrange(
     Arrangement, or None exactly where something is larger than a page; and what is larger.
     """
     paper = paper_of(exam, settings=settings)
-    cover, cover_fields = _cover(exam, paper, extents, with_label=with_label, settings=settings)
+    front, cover_fields = cover(exam.file, paper, extents, with_label=with_label, settings=settings)
     issues = []
-    if cover.bottom > paper.bottom:
-        over = cover.bottom - paper.bottom
+    if front.bottom > paper.bottom:
+        over = front.bottom - paper.bottom
         issues.append(
             _too_large(
                 exam.source.where(("instructions",)),
@@ -161,7 +160,7 @@ def arrange(
                 "Shorten the instructions.",
             )
         )
-    flow = _Flow(paper, 2 if exam.file.cover else 1, paper.top if exam.file.cover else cover.bottom + settings.question_gap_mm)
+    flow = _Flow(paper, 2 if exam.file.cover else 1, paper.top if exam.file.cover else front.bottom + settings.question_gap_mm)
     slots: list[Slot] = []
     fields: list[Field] = list(cover_fields)
     for one in exam.questions:
@@ -203,7 +202,7 @@ def arrange(
         tuple(fields),
         page_code(paper, exam.file.name, settings=settings),
     )
-    return Arrangement(paper, layout, cover, tuple(slots), free), tuple(issues)
+    return Arrangement(paper, layout, front, tuple(slots), free), tuple(issues)
 
 
 def _too_large(where: str, what: str, advice: str) -> Issue:
@@ -310,7 +309,7 @@ def _box(name: str, value: str, page: int, x: float, y: float, settings: PrintSe
 def _credit_height(one: Asked, settings: PrintSettings) -> float:
     if one.policy is not Policy.CREDIT:
         return 0.0
-    return 5.0 + settings.row_mm * one.corrections
+    return settings.caption_mm + settings.row_mm * one.corrections
 
 
 def _written(one: Asked, slot: Slot, below: float, paper: Paper, settings: PrintSettings) -> tuple[Slot, list[Field]]:
@@ -321,7 +320,7 @@ def _written(one: Asked, slot: Slot, below: float, paper: Paper, settings: Print
         return replace(slot, frame=region), [
             Field(one.id, FieldKind.TEXT, slot.page, region=region, question=one.id, role="answer")
         ]
-    fields = list(_credits(one, slot.page, below + 5.0, left, paper, settings))
+    fields = list(_credits(one, slot.page, below + settings.caption_mm, left, paper, settings))
     text = Field(f"{one.id}.text", FieldKind.TEXT, slot.page, region=region, question=one.id, role="answer")
     return replace(slot, credit=below, frame=region), [*fields, text]
 
@@ -353,18 +352,17 @@ def _credits(one: Asked, page: int, top: float, left: float, paper: Paper, setti
 # --------------------------------------------------------------------------- cover
 
 
-def _cover(
-    exam: Exam, paper: Paper, extents: Mapping[str, Extent], *, with_label: bool, settings: PrintSettings
+def cover(
+    front: Front, paper: Paper, extents: Mapping[str, Extent], *, with_label: bool, settings: PrintSettings = PRINT
 ) -> tuple[Cover, list[Field]]:
-    student, gap = exam.file.student, settings.text_gap_mm
+    """The first page, and what is to be read on it; `extents` as for `arrange`."""
+    student, gap, caption = front.student, settings.text_gap_mm, settings.caption_mm
     lines = paper.top + extents["title"].height_mm + gap
-    y = lines + (extents["lines"].height_mm + gap if exam.file.lines else 0.0) + gap
-    left_width, grid_width = cover_widths(exam, paper, settings=settings)
+    y = lines + (extents["lines"].height_mm + gap if front.lines else 0.0) + gap
+    left_width, grid_width = _cover_widths(front, paper, settings)
     fields: list[Field] = []
     left_y = right_y = y
     name = label = written = None
-    number: tuple[float, float] | None = None
-    caption = 5.0
     if student.name:
         name = _region(paper.left, left_y + caption, left_width, 12.0)
         fields.append(Field("name", FieldKind.TEXT, 1, region=name, role="name"))
@@ -375,34 +373,41 @@ def _cover(
         fields.append(Field("label", FieldKind.STICKER, 1, region=label))
         left_y += caption + height + gap
     if student.digits:
-        across, down = settings.digit_step_mm
-        x = paper.right - grid_width
-        number = (x, right_y)
-        right_y += caption
-        if student.written:
-            written = _region(x, right_y, grid_width, 10.0)
-            fields.append(Field("student_number_written", FieldKind.TEXT, 1, region=written, role="student_number"))
-            right_y += 10.0 + gap
-        top = right_y + settings.box_mm / 2 + settings.frame_mm
-        for place in range(student.digits):
-            name_of = f"student_number.{place + 1}"
-            boxes = tuple(
-                _box(name_of, digit, 1, x + (place + 0.5) * across, top + row * down, settings, printed=digit)
-                for row, digit in enumerate("1234567890")
-            )
-            fields.append(
-                Field(name_of, FieldKind.DIGIT, 1, boxes, group="student_number", place=place + 1, role="student_number")
-            )
-        right_y = top + 9 * down + settings.box_mm / 2 + gap
+        number, right_y = number_grid(student, paper.right - grid_width, right_y, settings=settings)
+        fields += number
+        written = next((one.region for one in number if one.region is not None), None)
     elif student.written:
-        number = (paper.left, left_y)
         written = _region(paper.left, left_y + caption, min(80.0, left_width), 10.0)
         fields.append(Field("student_number_written", FieldKind.TEXT, 1, region=written, role="student_number"))
         left_y += caption + 10.0 + gap
     marking = max(left_y, right_y) + gap
     instructions = marking + extents["marking"].height_mm + gap
-    bottom = instructions + (extents["instructions"].height_mm if exam.file.instructions.strip() else -gap)
-    return Cover(paper.top, lines, name, label, written, number, marking, instructions, bottom), fields
+    bottom = instructions + (extents["instructions"].height_mm if front.instructions.strip() else -gap)
+    grid = (paper.right - grid_width, y) if student.digits else (paper.left, left_y - caption - 10.0 - gap)
+    place = grid if student.digits or student.written else None
+    return Cover(paper.top, lines, name, label, written, place, marking, instructions, bottom), fields
+
+
+def number_grid(
+    student: StudentEntry, left: float, top: float, *, settings: PrintSettings = PRINT
+) -> tuple[list[Field], float]:
+    """The grid for a student number under its caption, and the frame to write the number in; and where they end."""
+    across, down = settings.digit_step_mm
+    fields: list[Field] = []
+    y = top + settings.caption_mm
+    if student.written:
+        written = _region(left, y, student.digits * across, 10.0)
+        fields.append(Field("student_number_written", FieldKind.TEXT, 1, region=written, role="student_number"))
+        y += 10.0 + settings.text_gap_mm
+    y += settings.box_mm / 2 + settings.frame_mm
+    for place in range(student.digits):
+        name = f"student_number.{place + 1}"
+        boxes = tuple(
+            _box(name, digit, 1, left + (place + 0.5) * across, y + row * down, settings, printed=digit)
+            for row, digit in enumerate("1234567890")
+        )
+        fields.append(Field(name, FieldKind.DIGIT, 1, boxes, group="student_number", place=place + 1, role="student_number"))
+    return fields, y + 9 * down + settings.box_mm / 2 + settings.text_gap_mm
 
 
 def _region(left: float, top: float, width: float, height: float) -> Region:

@@ -56,6 +56,7 @@ class Printed:
     pages: int  #: of one booklet
     versions: tuple[str, ...]
     seed: int
+    ruler: bool = True  #: whether the first page shows if the printer kept the size
     notes: tuple[str, ...] = ()
     warnings: tuple[Issue, ...] = ()
 
@@ -142,9 +143,18 @@ def print_booklets(
         write_whole(path, text.encode())
     write_whole(output, content)
     if table:
-        write_whole(table, as_csv(_table(table.name, made)))
+        write_whole(table, as_csv(table_of(table.name, made)))
     return Printed(
-        output, layout, rubric, table, len(made), len(form.pages), asked.file.versions or (), seed, notes, tuple(issues)
+        output,
+        layout,
+        rubric,
+        table,
+        len(made),
+        len(form.pages),
+        asked.file.versions or (),
+        seed,
+        notes=notes,
+        warnings=tuple(issues),
     )
 
 
@@ -279,7 +289,8 @@ def copy_text(copy: str, paper: Paper, words: Words, settings: PrintSettings) ->
     """Typst code of the copy's number, beside the page code."""
     right = paper.width - settings.code_right_mm - 4
     told = literal(words.booklet.format(copy=copy))[1:]
-    return f"#at({right - 60:.2f}, 15)[#box(width: 60mm)[#align(right)[#text(size: 11pt, weight: 600, {told})]]]"
+    width = settings.copy_text_mm
+    return f"#at({right - width:.2f}, 15)[#box(width: {width:g}mm)[#align(right)[#text(size: 11pt, weight: 600, {told})]]]"
 
 
 def _black(form: Layout, page: int, copy: Copy, arrangement: Arrangement, settings: PrintSettings) -> tuple[Rect, ...]:
@@ -324,7 +335,8 @@ def _proven(layout: str, rubric: str) -> list[Issue]:
         return [replace(one, where=one.where.replace(f"{scratch}/", "")) for one in load_definitions(*paths).warnings]
 
 
-def _table(name: str, copies: Sequence[Copy]) -> Table:
+def table_of(name: str, copies: Sequence[Copy]) -> Table:
+    """Which booklet is whose."""
     rows = []
     for one in copies:
         student = one.student or Student("")

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 
-from scangrade.authoring.printing.arrange import Arrangement, Paper, Slot, alternative_width, paper_of, stem_width
+from scangrade.authoring.printing.arrange import Arrangement, Cover, Paper, Slot, alternative_width, paper_of, stem_width
 from scangrade.authoring.printing.markdown import MarkdownError, as_typst
 from scangrade.authoring.printing.typeset import Body
 from scangrade.authoring.printing.versions import Placed
 from scangrade.authoring.printing.words import WORDS, Words
-from scangrade.definitions.exam import LETTERS, Asked, Exam
+from scangrade.definitions.exam import LETTERS, Asked, Exam, Front
 from scangrade.errors import Issue, Severity
-from scangrade.model import Box, Region
+from scangrade.model import Box, Fiducial, Region
 from scangrade.settings import PRINT, PrintSettings
 
 _QUIET = "luma(90)"
@@ -41,11 +41,8 @@ def bodies(exam: Exam) -> tuple[dict[str, Body], tuple[Issue, ...]]:
         found[name] = Body(frame.replace("{}", code), width)
 
     top = exam.source.where
-    title = f"#text(size: 21pt, weight: 600, {_string(exam.file.title)})"
-    found["title"] = Body(title, paper.across)
-    lines = "#linebreak();".join(f"#{_string(line)};" for line in exam.file.lines)
-    found["lines"] = Body(f"#text(size: 11.5pt, fill: {_QUIET})[{lines}]", paper.across)
-    found["marking"] = Body(_marking(exam, words), paper.across)
+    marks = any(one.alternatives for one in exam.questions) or exam.file.student.digits > 0
+    found |= front_bodies(exam.file, paper, marks=marks)
     add("instructions", top(("instructions",)), exam.file.instructions, paper.across)
     for number, part in enumerate(exam.parts):
         hint = _hint_of_part(number, exam, words)
@@ -97,13 +94,23 @@ def _hint_of_part(part: int, exam: Exam, words: Words) -> str:
     return hints.pop() if len(hints) == 1 and exam.parts[part].title else ""
 
 
-def _marking(exam: Exam, words: Words) -> str:
-    """How to mark, with small pictures of it; nothing where there is nothing to mark."""
-    if not any(one.alternatives for one in exam.questions) and not exam.file.student.digits:
-        return ""
+def front_bodies(front: Front, paper: Paper, *, marks: bool = True) -> dict[str, Body]:
+    """Texts of the first page: all that are no Markdown. `marks`: whether there is something to mark."""
+    words = WORDS[front.language]
+    lines = "#linebreak();".join(f"#{_string(line)};" for line in front.lines)
+    codes = {
+        "title": f"#text(size: 21pt, weight: 600, {_string(front.title)})",
+        "lines": f"#text(size: 11.5pt, fill: {_QUIET})[{lines}]",
+        "marking": _marking(front, words) if marks else "",
+    }
+    return {name: Body(code, paper.across) for name, code in codes.items()}
+
+
+def _marking(front: Front, words: Words) -> str:
+    """How to mark, with small pictures of it."""
     told = []
-    number = f" {words.number_help}" if exam.file.student.digits and exam.file.student.written else ""
-    for piece in re.split(r"(\[[a-z]+\])", words.marking[exam.file.convention] + number):
+    number = f" {words.number_help}" if front.student.digits and front.student.written else ""
+    for piece in re.split(r"(\[[a-z]+\])", words.marking[front.convention] + number):
         sample = _SAMPLE.get(piece)
         if sample:
             told.append(f"#box(baseline: 0.7mm, width: 4mm, height: 4mm, stroke: 0.3mm)[#{sample}];#h(0.4mm)")
@@ -142,15 +149,20 @@ def booklet(
     for page in range(1, pages + 1):
         things = list(_frame(exam, arrangement, page, words, settings))
         if page == 1:
-            things += _cover(exam, arrangement, texts, words, settings)
+            things += front_page(exam.file, arrangement.cover, paper, texts, settings=settings)
         for slot in arrangement.slots:
             if slot.page == page:
                 things += _question(exam, slot, placed[slot.place], texts, paper, words, settings)
-        things += [_box(box) for one in arrangement.layout.fields if one.page == page for box in one.boxes]
+        things += [drawn_box(box) for one in arrangement.layout.fields if one.page == page for box in one.boxes]
         if page in arrangement.free:
-            things.append(_at(paper.left, paper.top, _block(paper.across, f"#text(fill: {_QUIET}, {_string(words.free)})")))
+            things.append(free_page(paper, words))
         made.append("\n".join(things))
     return "\n#pagebreak()\n".join(made)
+
+
+def free_page(paper: Paper, words: Words) -> str:
+    """Typst code of a page with nothing to answer."""
+    return _at(paper.left, paper.top, _block(paper.across, f"#text(fill: {_QUIET}, {_string(words.free)})"))
 
 
 def _at(x: float, y: float, code: str) -> str:
@@ -170,12 +182,17 @@ def rectangle(x: float, y: float, width: float, height: float, look: str) -> str
     return _at(x, y, f"#rect(width: {width:.3f}mm, height: {height:.3f}mm, {look})")
 
 
+def drawn_marks(marks: Iterable[Fiducial]) -> Iterator[str]:
+    """Typst code of registration marks: filled squares."""
+    for mark in marks:
+        side = mark.size_mm
+        yield rectangle(mark.x_mm - side / 2, mark.y_mm - side / 2, side, side, "fill: black")
+
+
 def _frame(exam: Exam, arrangement: Arrangement, page: int, words: Words, settings: PrintSettings) -> Iterator[str]:
     """Registration marks, the running head and the page number."""
     paper = arrangement.paper
-    for mark in arrangement.layout.page(page).fiducials:
-        side = mark.size_mm
-        yield rectangle(mark.x_mm - side / 2, mark.y_mm - side / 2, side, side, "fill: black")
+    yield from drawn_marks(arrangement.layout.page(page).fiducials)
     head = exam.file.title if page > 1 else ""
     right = paper.width - settings.code_right_mm - 4
     told = words.page.format(page=page, pages=len(arrangement.layout.pages))
@@ -184,27 +201,34 @@ def _frame(exam: Exam, arrangement: Arrangement, page: int, words: Words, settin
     yield _at(right - 45, 10, f"#box(width: 45mm)[#align(right)[{_quiet(told)}]]")
 
 
-def _cover(
-    exam: Exam, arrangement: Arrangement, texts: Mapping[str, Body], words: Words, settings: PrintSettings
+def front_page(
+    front: Front, cover: Cover, paper: Paper, texts: Mapping[str, Body], *, settings: PrintSettings = PRINT
 ) -> Iterator[str]:
-    cover, paper = arrangement.cover, arrangement.paper
+    """Typst code of what stands on the first page, boxes left out."""
+    words = WORDS[front.language]
     yield _at(paper.left, cover.title, _block(paper.across, texts["title"].code))
-    if exam.file.lines:
+    if front.lines:
         yield _at(paper.left, cover.lines, _block(paper.across, texts["lines"].code))
     for region, caption in ((cover.name, words.name), (cover.label, words.label)):
         if region is not None:
-            yield _at(region.x_mm, region.y_mm - 5, _quiet(caption))
+            yield _at(region.x_mm, region.y_mm - settings.caption_mm, _quiet(caption))
             dash = '"dashed"' if region is cover.label else '"solid"'
             yield _region(region, f"(thickness: {settings.frame_line_mm}mm, paint: {_LINE}, dash: {dash})")
     if cover.number is not None:
-        x, y = cover.number
-        yield _at(x, y, _quiet(words.number))
-        if cover.written is not None:
-            yield _region(cover.written, f"{settings.frame_line_mm}mm + {_LINE}")
-            yield from _dividers(cover.written, exam.file.student.digits)
+        yield from number_frame(*cover.number, cover.written, front.student.digits, words, settings=settings)
     for top, name in ((cover.marking, "marking"), (cover.instructions, "instructions")):
         yield _at(paper.left, top, _block(paper.across, texts[name].code))
     yield from ruler(paper, words, settings)
+
+
+def number_frame(
+    x: float, y: float, written: Region | None, digits: int, words: Words, *, settings: PrintSettings = PRINT
+) -> Iterator[str]:
+    """Caption of a student number, and the frame to write it in."""
+    yield _at(x, y, _quiet(words.number))
+    if written is not None:
+        yield _region(written, f"{settings.frame_line_mm}mm + {_LINE}")
+        yield from _dividers(written, digits)
 
 
 def _dividers(region: Region, digits: int) -> Iterator[str]:
@@ -252,7 +276,7 @@ def _question(
     if slot.credit is not None:
         yield _at(paper.left + settings.number_mm, slot.credit, _quiet(words.credit))
         for row in range(there.corrections if there.corrections > 1 else 0):
-            y = slot.credit + 5.0 + row * settings.row_mm
+            y = slot.credit + settings.caption_mm + row * settings.row_mm
             yield _at(paper.left + settings.number_mm, y, _quiet(words.correction[row]))
     if slot.frame is not None:
         yield _region(slot.frame, f"{settings.frame_line_mm}mm + {_LINE}")
@@ -271,7 +295,7 @@ def _ruling(frame: Region, ruling: str, settings: PrintSettings) -> Iterator[str
             yield _at(frame.x_mm + number * step, frame.y_mm, f"#line(angle: 90deg, length: {frame.height_mm:g}mm, {light})")
 
 
-def _box(box: Box) -> str:
+def drawn_box(box: Box) -> str:
     """A box: its inside is clear, its frame lies around that."""
     width, height = box.width_mm + box.frame_mm, box.height_mm + box.frame_mm
     drawn = rectangle(box.x_mm - width / 2, box.y_mm - height / 2, width, height, f"stroke: {box.frame_mm:g}mm")
