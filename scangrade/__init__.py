@@ -9,6 +9,7 @@ What the commands do can be called from Python; each is imported when it is firs
 - `forget_run`: pictures and names removed from a run
 - `detect_layout`: a layout drafted from the blank form, and a rubric from its key
 - `preview_layout`: pictures of a layout's boxes over its form or over a scan
+- `check_layout`: whether a form's pages are found, told apart, and told which way up
 - `import_layout`: a layout and a rubric from another system's form
 - `print_booklets`: booklets from an exam file, with their layout and rubric
 - `print_onto`: booklets stamped on an exam that is a PDF already, with their layout
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from scangrade.authoring.printing.onto import print_onto
     from scangrade.authoring.printing.stickers import print_stickers
     from scangrade.authoring.samples import make_demo
+    from scangrade.authoring.trial import check_layout
     from scangrade.check import check as check_definitions
     from scangrade.deliver import export_grades
     from scangrade.forget import forget as forget_run
@@ -49,6 +51,7 @@ __all__ = [
     "__version__",
     "annotate_run",
     "check_definitions",
+    "check_layout",
     "compare_rubrics",
     "detect_layout",
     "draw_audit",
@@ -71,6 +74,7 @@ __all__ = [
 _HOMES = {
     "annotate_run": ("scangrade.annotate", "annotate_run"),
     "check_definitions": ("scangrade.check", "check"),
+    "check_layout": ("scangrade.authoring.trial", "check_layout"),
     "compare_rubrics": ("scangrade.regrade", "compare_rubrics"),
     "detect_layout": ("scangrade.authoring.detect", "detect"),
     "draw_audit": ("scangrade.audit", "draw_audit"),

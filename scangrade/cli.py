@@ -548,6 +548,26 @@ def preview(layout: Path, scan: Path | None, output: Path, page: int | None) -> 
     return ExitCode.DECIDED
 
 
+@layout.command("check")
+@click.argument("layout", type=_PATH)
+@_verbose
+def check_(layout: Path) -> ExitCode:
+    """Try a LAYOUT before its form is printed: whether pages are found, told apart, and told which way up.
+
+    Every page is drawn and given to the reader: as it is, upside down, in another page's place, with a mark covered. What makes
+    it unsafe is listed, with what to add.
+    """
+    from scangrade.authoring.trial import check_layout  # noqa: PLC0415
+
+    issues = check_layout(layout)
+    for issue in issues:
+        click.echo(_as_line(issue))
+    _say(
+        _tally(issues, DefinitionError.so) if issues else "No faults: its pages are found, told apart, and told which way up."
+    )
+    return ExitCode.USAGE if any(issue.severity is Severity.ERROR for issue in issues) else ExitCode.DECIDED
+
+
 @layout.command("import")
 @click.argument("file", type=_PATH)
 @click.option(

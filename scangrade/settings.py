@@ -1291,3 +1291,20 @@ class PrintSettings:
 
 
 PRINT = PrintSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class TrialSettings:
+    """How a layout is tried before it is printed."""
+
+    dpi: int = 150
+    """Resolution of the pretended scans, the least that is advised."""
+
+    edge_mm: float = 4.0
+    """Margin that office printers leave white, and scanners cut."""
+
+    alike: float = 0.5
+    """Share of two pages' boxes in the same places from which on it is tried whether one is taken for the other."""
+
+
+TRIAL = TrialSettings()

@@ -113,7 +113,7 @@ def _over_form(layout: Layout, page: int | None) -> Iterator[tuple[int, Picture]
         drawn = rasterise_blank(layout, dpi=DPI)
         blanks = {one.number: drawn[one.number - 1] for one in wanted}
     else:
-        blanks = _pages_of(layout.reference, layout, wanted)
+        blanks = pages_of(layout.reference, layout, wanted)
     for one in wanted:
         blank = blanks[one.number]
         gray = cv2.cvtColor(blank, cv2.COLOR_RGB2GRAY) if blank.ndim == 3 else blank
@@ -122,7 +122,14 @@ def _over_form(layout: Layout, page: int | None) -> Iterator[tuple[int, Picture]
         yield one.number, draw(layout, one.number, np.asarray(paper, dtype=np.uint8))
 
 
-def _pages_of(reference: Path, layout: Layout, wanted: list[LayoutPage]) -> dict[int, NDArray[np.uint8]]:
+def pages_of(reference: Path, layout: Layout, wanted: list[LayoutPage]) -> dict[int, NDArray[np.uint8]]:
+    """Pages of a layout's blank form, gray, by number.
+
+    Raises
+    ------
+    UsageError
+        If one of them cannot be read.
+    """
     opened = open_scan(reference, limits=RASTERISE)
     if isinstance(opened, PageSetAside):
         raise UsageError(f"{reference}, the layout's blank form: {opened.detail}")
