@@ -20,6 +20,7 @@ from reportlab.pdfgen.canvas import Canvas
 from scangrade.authoring.detect import detect
 from scangrade.authoring.form import draw_blank, draw_booklet
 from scangrade.authoring.person import FILLERS
+from scangrade.authoring.printing.booklets import print_booklets
 from scangrade.authoring.scanner import GOOD
 from scangrade.authoring.simulate import simulate_booklet
 from scangrade.check import check
@@ -226,6 +227,69 @@ def test_an_exam_of_many_kinds(tmp_path: Path) -> None:
         **{f"student_number.{place}": (FieldKind.DIGIT, tuple("0123456789")) for place in (1, 2, 3)},
     }
     assert found.field("4.text").question == "4"
+
+
+def grids(canvas: Canvas, questions: list[list[list[str]]], step: float) -> None:
+    """Questions whose alternatives stand in rows of several, each letter to the right of its box."""
+    canvas.setFont("Helvetica", 11)
+    y = 40.0
+    for number, rows in enumerate(questions, start=1):
+        canvas.drawString(20 * mm, (297 - y) * mm, f"{number}. Which of these is it?")
+        for line, letters in enumerate(rows):
+            for place, letter in enumerate(letters):
+                x, low = 30 + step * place, y + 8 + 8 * line
+                canvas.rect(x * mm, (297 - low - 4) * mm, 4 * mm, 4 * mm)
+                canvas.drawString((x + 6) * mm, (297 - low - 3.2) * mm, letter)
+        y += 18 + 8 * len(rows)
+
+
+@pytest.mark.parametrize("step", [25.0, 70.0])  # nearer than alternatives of a row are, and farther
+def test_alternatives_in_several_columns_are_one_question(tmp_path: Path, step: float) -> None:
+    questions = [
+        [["A", "B"], ["C", "D"]],
+        [["A", "D"], ["B", "E"], ["C"]],  # column by column
+        [["A", "B"], ["C", "D"], ["E"]],
+        [["A", "B"]],
+        [["A"], ["B"], ["C"]],
+    ]
+    found, _ = drafted(tmp_path, pdf(lambda canvas: grids(canvas, questions, step)))
+    values = {one.id: "".join(box.value for box in one.boxes) for one in found.fields}
+    assert values == {"1": "ABCD", "2": "ABCDE", "3": "ABCDE", "4": "AB", "5": "ABC"}
+    places = [(round(box.x_mm), round(box.y_mm)) for box in found.field("2").boxes]
+    assert places == sorted(places), "in the order of its letters: down the first column, then the second"
+
+
+def test_two_questions_side_by_side_stay_two(tmp_path: Path) -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.setFont("Helvetica", 11)
+        for place in range(2):
+            canvas.drawString((20 + 90 * place) * mm, 250 * mm, f"{place + 1}. Which?")
+            for row, letter in enumerate("AB"):
+                canvas.rect((25 + 90 * place) * mm, (240 - 8 * row) * mm, 4 * mm, 4 * mm)
+                canvas.drawString((31 + 90 * place) * mm, (240.8 - 8 * row) * mm, letter)
+
+    found, _ = drafted(tmp_path, pdf(draw))
+    assert {one.id: "".join(box.value for box in one.boxes) for one in found.fields} == {"1": "AB", "2": "AB"}
+
+
+def test_our_own_print_is_found_as_it_was_laid_out(tmp_path: Path) -> None:
+    exam = Path(__file__).parents[1] / "samples" / "printed" / "exam.toml"
+    print_booklets(exam, output=tmp_path / "b.pdf")
+    true, found = loaded(tmp_path / "b-layout.toml"), loaded(detect(tmp_path / "b.pdf", output=tmp_path / "found.toml").path)
+    kinds = (FieldKind.CHOICE, FieldKind.CREDIT)
+    wanted = {
+        (one.id, box.value, round(box.x_mm, 1), round(box.y_mm, 1))
+        for one in true.fields
+        if one.kind in kinds
+        for box in one.boxes
+    }
+    have = {
+        (one.id, box.value, round(box.x_mm, 1), round(box.y_mm, 1))
+        for one in found.fields
+        if one.kind in kinds and one.page > 1
+        for box in one.boxes
+    }
+    assert have == wanted  # the cover shows how to mark, in two boxes that are not to be read
 
 
 # --------------------------------------------------------------------------- key and rubric

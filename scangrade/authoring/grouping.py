@@ -364,13 +364,74 @@ def _choices(page: _Page) -> list[_Group]:
     for block in _blocks(wide):
         if _across(block, page):
             heads = [_value_word(box, page, ("above",)) for box in block[0]]
-            for row in block:
-                groups.append(_choice(row, page, heads))
+            for row in _rows_of_questions(block, page):
+                last = _left_over(row, loose, page)
+                loose.difference_update(last)
+                groups.append(_choice([*row, *last], page, heads))
         else:
             loose.update(box for row in block for box in row)
-    for column in _columns(loose, page.settings):
-        groups += [_choice(part, page, []) for part in _parts(column, page)]
+    parts: list[list[Outline]] = []
+    for column in _columns(loose, page.settings):  # from left to right
+        parts += list(_parts(column, page, parts))
+    groups += [_choice(part, page, []) for part in _side_by_side(parts, page)]
     return groups
+
+
+def _rows_of_questions(block: Sequence[list[Outline]], page: _Page) -> Iterator[list[Outline]]:
+    """Boxes of each question of a block: a row, or several whose letters go on, such as A B above C D."""
+    current: list[Outline] = []
+    for row in block:
+        if current and not _next_letter(_value_word(current[-1], page)[0], _value_word(row[0], page)[0]):
+            yield current
+            current = []
+        current = [*current, *row]
+    yield current
+
+
+def _left_over(row: Sequence[Outline], loose: Collection[Outline], page: _Page) -> list[Outline]:
+    """The box below the first of a question's last row that has the letter after its last: E below C, where rows are A B and C D."""
+    letter = _value_word(row[-1], page)[0]
+    below = [
+        box
+        for box in loose
+        if abs(box.x - row[0].x) <= page.settings.line_mm
+        and 0 < box.y - row[-1].y < page.settings.row_step_mm
+        and _next_letter(letter, _value_word(box, page)[0])
+    ]
+    return below[:1]
+
+
+def _side_by_side(parts: Sequence[list[Outline]], page: _Page) -> list[list[Outline]]:
+    """Columns that begin at one height and whose letters are those of one question together: A above C beside B above D."""
+    line = page.settings.line_mm
+    bands: list[list[list[Outline]]] = []
+    for part in sorted(parts, key=lambda one: (one[0].y, one[0].x)):
+        near = [band for band in bands if abs(band[0][0].y - part[0].y) <= line and band[0][0].shape is part[0].shape]
+        if near:
+            near[0].append(part)
+        else:
+            bands.append([part])
+    return [boxes for band in bands for boxes in _joined(sorted(band, key=lambda one: one[0].x), page)]
+
+
+def _joined(band: Sequence[list[Outline]], page: _Page) -> Iterator[list[Outline]]:
+    """Neighbours of a band put together, as many as make one run of letters."""
+    place = 0
+    while place < len(band):
+        count = next((size for size in range(len(band) - place, 1, -1) if _one_run(band[place : place + size], page)), 1)
+        boxes = [box for part in band[place : place + count] for box in part]
+        yield sorted(boxes, key=lambda box: _value_word(box, page)[0]) if count > 1 else boxes
+        place += count
+
+
+def _one_run(parts: Sequence[list[Outline]], page: _Page) -> bool:
+    """Whether the letters of these columns follow each other without a gap, row by row or column by column, from the first box on."""
+    by_column = [box for part in parts for box in part]
+    rows = sorted(by_column, key=lambda box: (round(box.y / (2 * page.settings.line_mm)), box.x))
+    return any(
+        all(_next_letter(one, other) for one, other in pairwise(_value_word(box, page)[0] for box in order))
+        for order in (by_column, rows)
+    )
 
 
 def _rows(boxes: Collection[Outline], settings: DetectSettings) -> list[list[Outline]]:
@@ -413,6 +474,9 @@ def _across(block: Sequence[Sequence[Outline]], page: _Page) -> bool:
     if len(block) == 1:
         return True
     first_row = [_value_word(box, page)[0] for box in block[0]]
+    down = [_value_word(row[0], page)[0] for row in block]
+    if _next_letter(down[0], down[1]) and not _next_letter(first_row[0], first_row[1]):
+        return False  # letters go on below: A above B, beside C above D
     if all(first_row) and len(set(first_row)) == len(first_row) and first_row != sorted(set(first_row), reverse=True):
         return True
     first_column = [_value_word(row[0], page)[0] for row in block]
@@ -438,8 +502,12 @@ def _columns(boxes: Iterable[Outline], settings: DetectSettings) -> list[list[Ou
     return [sorted(column, key=lambda box: box.y) for column in columns]
 
 
-def _parts(column: Sequence[Outline], page: _Page) -> Iterator[list[Outline]]:
-    """A column of boxes, cut where another question begins: letters start again, or its label stands between."""
+def _parts(column: Sequence[Outline], page: _Page, left: Sequence[Sequence[Outline]]) -> Iterator[list[Outline]]:
+    """A column of boxes, cut where another question begins: letters start again, its label stands between, or to the left one begins.
+
+    `left` has the parts of the columns to the left: the label of a question in several columns stands only there.
+    """
+    begun = [one[0].y for one in left] if page.art.characters else []
     labels = [_value_word(box, page)[0] for box in column]
     starts = [word for word, _ in _labels(page)]
     gaps = [b.y - a.y for a, b in pairwise(column)]
@@ -450,6 +518,7 @@ def _parts(column: Sequence[Outline], page: _Page) -> Iterator[list[Outline]]:
         last = column[index - 1]
         again = bool(labels[index]) and labels[index] in seen
         goes_on = _follows(labels[index - 1], labels[index])
+        beside = any(abs(y - box.y) <= page.settings.line_mm for y in begun)
         named = any(
             last.y + last.height / 2 < word.y < box.y - box.height / 2 + 1
             and abs(word.left - box.x) < 30
@@ -459,7 +528,7 @@ def _parts(column: Sequence[Outline], page: _Page) -> Iterator[list[Outline]]:
         far = gaps[index - 1] > page.settings.column_step_mm or (
             not page.art.characters and gaps[index - 1] > page.settings.picture_gap * usual
         )
-        if again or (not goes_on and (named or far)):
+        if again or (not goes_on and (named or far or beside)):
             yield part
             part, seen = [], set()
         part.append(box)
@@ -469,6 +538,11 @@ def _parts(column: Sequence[Outline], page: _Page) -> Iterator[list[Outline]]:
 
 def _follows(one: str, other: str) -> bool:
     return len(one) == len(other) == 1 and ord(other) == ord(one) + 1
+
+
+def _next_letter(one: str, other: str) -> bool:
+    """Whether one letter follows the other; numbers do not count, since those of questions stand beside boxes too."""
+    return one.isalpha() and other.isalpha() and _follows(one, other)
 
 
 def _choice(boxes: Sequence[Outline], page: _Page, heads: Sequence[tuple[str, Word | None]]) -> _Group:
