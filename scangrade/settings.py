@@ -1195,6 +1195,9 @@ class DetectSettings:
     picture_gap: float = 2.2
     """In a picture without text, how many times the usual distance divides two questions."""
 
+    least_bits: int = 3
+    """Boxes in a row from which on they are taken for bits, where some are filled and some are not: how to mark is shown in two."""
+
     label_mm: float = 7.0
     """Distance from a box' edge within which its letter or number stands."""
 

@@ -28,7 +28,9 @@ from scangrade.cli import main
 from scangrade.definitions.layout import load_layout
 from scangrade.errors import UsageError
 from scangrade.grade import grade
-from scangrade.model import Box, Field, FieldKind, Layout, Region, Shape
+from scangrade.model import Box, Field, FieldKind, Layout, PageCode, PageCodeKind, PageRead, Region, Shape
+from scangrade.paper.rasterise import PageImage
+from scangrade.paper.read import FormReader, read_page
 from tests.forms import form
 
 LAYOUTS = sorted((Path(__file__).parent.parent / "layouts").glob("*.toml"))
@@ -290,6 +292,68 @@ def test_our_own_print_is_found_as_it_was_laid_out(tmp_path: Path) -> None:
         for box in one.boxes
     }
     assert have == wanted  # the cover shows how to mark, in two boxes that are not to be read
+
+
+# --------------------------------------------------------------------------- page codes of boxes
+
+
+def with_bits(patterns: dict[int, str], *, constant: str = "") -> Layout:
+    """A form whose pages are counted by boxes at the top, with a second row that is the same on all pages if wanted."""
+    rows = [(60.0, 12.0, len(patterns[1])), (60.0, 20.0, len(constant))]
+    places = [(x + 5 * k, y) for x, y, count in rows for k in range(count)]
+    bits = tuple(Box("page_code", str(k), 0, x, y, 3.0, 3.0, 0.3) for k, (x, y) in enumerate(places, start=1))
+    code = PageCode(PageCodeKind.BITS, bits=bits, patterns={page: one + constant for page, one in patterns.items()})
+    return replace(form(pages=len(patterns), questions=5, printed=True), page_code=code)
+
+
+def pictures(blank: bytes) -> bytes:
+    """The same form as a scan of it: pictures without text."""
+    first, *more = convert_from_bytes(blank, dpi=300, grayscale=True)
+    out = io.BytesIO()
+    first.save(out, "PDF", resolution=300, save_all=True, append_images=more)
+    return out.getvalue()
+
+
+def test_a_page_code_of_boxes(tmp_path: Path) -> None:
+    true = with_bits({1: "0001", 2: "0010", 3: "0011"})
+    found, notes = drafted(tmp_path, draw_booklet(true))
+    code = found.page_code
+    assert code is not None and code.kind is PageCodeKind.BITS and true.page_code is not None
+    assert dict(code.patterns) == dict(true.page_code.patterns)
+    assert all(near(one, other, NEAR_MM) for one, other in zip(code.bits, true.page_code.bits, strict=True))
+    assert len(found.boxes(1)) == len(true.boxes(1)), "no bit is taken for an answer"
+    assert any("taken for the page's number in bits" in note for note in notes)
+
+
+def test_bits_of_a_picture_are_seen_too(tmp_path: Path) -> None:
+    true = with_bits({1: "01", 2: "10"}, constant="1011")
+    found, notes = drafted(tmp_path, pictures(draw_booklet(true)))
+    code = found.page_code
+    assert code is None, "two boxes are too few to be believed"
+    true = with_bits({1: "011", 2: "101"}, constant="1011")
+    (tmp_path / "layout.toml").unlink()
+    for one in tmp_path.glob("*.png"):
+        one.unlink()
+    found, notes = drafted(tmp_path, pictures(draw_booklet(true)))
+    code = found.page_code
+    assert code is not None and dict(code.patterns) == {1: "011", 2: "101"}
+    assert any("the same on all pages: taken for the number of the copy" in note for note in notes)
+
+
+def test_a_form_with_bits_is_graded_by_them(tmp_path: Path) -> None:
+    """The layout that was drafted reads pages in any order."""
+    true = with_bits({1: "001", 2: "010", 3: "011"})
+    found, _ = drafted(tmp_path, draw_booklet(true))
+    form_read = FormReader(found)
+    images, _ = simulate_booklet(true, {}, FILLERS[0], GOOD, np.random.default_rng(2))
+    pages = [
+        read_page(PageImage(image.pixels(), image.dpi, str(k)), form_read, expected_page=1) for k, image in enumerate(images)
+    ]
+    assert [(one.page, one.page_source) for one in pages if isinstance(one, PageRead)] == [
+        (1, "code"),
+        (2, "code"),
+        (3, "code"),
+    ]
 
 
 # --------------------------------------------------------------------------- key and rubric

@@ -7,6 +7,7 @@ put together from rules, a scanned blank) is found in a picture of the page. Not
 from __future__ import annotations
 
 import logging
+import math
 import re
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -95,6 +96,10 @@ class Artwork:
     characters: tuple[Word, ...]
     codes: tuple[Code, ...]
     left_out: tuple[Outline, ...]  #: squares of a box' size that were only seen, and are too few of a size
+    hollows: tuple[Outline, ...]  #: all empty squares of a box' size, however few
+    solids: tuple[
+        Outline, ...
+    ]  #: filled squares of a box' size, registration marks left out; by what the fill and its line cover
     picture: Gray  #: 0 black to 255 white
     px_per_mm: float
 
@@ -164,7 +169,7 @@ def _page(number: int, picture: Gray, px_per_mm: float, vectors: _Vectors | None
     else:
         vectors = None
     codes = tuple(_codes(picture, px_per_mm))
-    drawn, solid = _contours(picture, px_per_mm, settings)
+    drawn, solid, filled = _contours(picture, px_per_mm, settings)
     marks: Sequence[Fiducial] = vectors.marks if vectors else ()
     if not _as_marks(marks, width, height, settings):
         marks = solid
@@ -214,6 +219,10 @@ def _page(number: int, picture: Gray, px_per_mm: float, vectors: _Vectors | None
             and one.width <= settings.greatest_box_mm
             and not any(code.left < one.x < code.right and code.top < one.y < code.bottom for code in codes)
         ),
+        tuple(
+            one for one in _distinct([*small, *drawn]) if one.shape is Shape.SQUARE and one.width <= settings.greatest_box_mm
+        ),
+        tuple(one for one in filled if not any(math.dist((one.x, one.y), (mark.x_mm, mark.y_mm)) < 1 for mark in marks)),
         picture,
         px_per_mm,
     )
@@ -409,13 +418,16 @@ def _codes(picture: Gray, px_per_mm: float) -> Iterator[Code]:
             yield Code(found.text, min(xs), min(ys), max(xs), max(ys))
 
 
-def _contours(picture: Gray, px_per_mm: float, settings: DetectSettings) -> tuple[list[Outline], list[Fiducial]]:
-    """White areas within closed lines, and solid marks."""
+def _contours(
+    picture: Gray, px_per_mm: float, settings: DetectSettings
+) -> tuple[list[Outline], list[Fiducial], list[Outline]]:
+    """White areas within closed lines, solid marks, and solid squares of a box' size."""
     level, _ = cv2.threshold(picture, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
     ink = (picture <= level).astype(np.uint8)
     contours, tree = cv2.findContours(ink, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     outlines: list[Outline] = []
     marks: list[Fiducial] = []
+    filled: list[Outline] = []
     for contour, place in zip(contours, tree[0] if tree is not None else (), strict=True):
         left, top, width, height = cv2.boundingRect(contour)
         if place[3] >= 0:  # a hole; its contour runs along the ink around it
@@ -440,7 +452,12 @@ def _contours(picture: Gray, px_per_mm: float, settings: DetectSettings) -> tupl
             mark = _solid(contour, ink, left, top, width, height, px_per_mm, settings)
             if mark is not None:
                 marks.append(mark)
-    return outlines, marks
+            size = (width + height) / 2 / px_per_mm
+            square = abs(width - height) <= max(2, 0.1 * width) and settings.least_box_mm <= size <= settings.greatest_box_mm
+            if square and float(ink[top : top + height, left : left + width].mean()) > settings.least_square_fill:
+                middle = (left + width / 2) / px_per_mm, (top + height / 2) / px_per_mm
+                filled.append(Outline(*middle, width / px_per_mm, height / px_per_mm, 0.0, Shape.SQUARE))
+    return outlines, marks, filled
 
 
 def _line_width(ink: NDArray[np.uint8], left: int, top: int, width: int, height: int) -> float:

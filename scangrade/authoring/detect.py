@@ -21,6 +21,7 @@ from scangrade.authoring.artwork import Artwork, Code, read_artwork
 from scangrade.authoring.draft import layout_toml, rubric_toml
 from scangrade.authoring.grouping import Found, group_boxes, printed_points
 from scangrade.authoring.preview import DPI, as_png, draw
+from scangrade.authoring.printed_bits import find_bits
 from scangrade.definitions.layout import load_layout
 from scangrade.errors import OutputError, UsageError
 from scangrade.geometry import MM_PER_INCH
@@ -160,11 +161,14 @@ def draft(name: str, pages: Sequence[Artwork], *, settings: DetectSettings = DET
         What the form is called; letters that do not belong into a short name are replaced.
     pages : sequence of Artwork
     """
-    found = [group_boxes(page, settings=settings) for page in pages]
+    bits = find_bits(pages, settings=settings)
+    found = [group_boxes(page, settings=settings) for page in bits.pages]
     fields, notes = _named(pages, found)
     name = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "form"
     code, more = _page_code(pages, fields)
     notes += more
+    notes += [one for one in bits.notes if code is None]
+    code = code or bits.code
     if any(one.kind is FieldKind.CHOICE for one in fields):
         notes.append(
             'how many boxes of a question may be marked cannot be seen: `select` is "one" for circles and "many" for squares.'

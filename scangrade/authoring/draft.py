@@ -99,6 +99,12 @@ def layout_toml(
         lines.append(_remarked(f"content = {_text(code.content)}", notes.get("page_code")))
         if code.exam and code.exam != layout.name:
             lines.append(f"exam = {_text(code.exam)}")
+    if code is not None and code.bits:
+        look = _look_of(code.bits, usual, alike_mm)
+        lines += ["", "[page_code]", 'kind = "bits"', *(look.lines(usual) if look else ())]
+        lines.append(_remarked(f"bits = [{', '.join(_list(one) for one in _centres(code.bits))}]", notes.get("page_code")))
+        patterns = ", ".join(f"{page} = {_text(pattern)}" for page, pattern in sorted(code.patterns.items()))
+        lines.append(f"patterns = {{ {patterns} }}")
     for pages, marks in _fiducials(layout):
         lines += ["", *_marks(marks, pages if len(pages) < len(layout.pages) else ())]
     for page in layout.pages:
