@@ -1195,6 +1195,10 @@ class DetectSettings:
     picture_gap: float = 2.2
     """In a picture without text, how many times the usual distance divides two questions."""
 
+    least_word_confidence: float = 40.0
+    reading_timeout_s: float = 60.0
+    """What Tesseract must think of a word on a scanned form, of 100, and how long it may take for a page; a person looks at the draft."""
+
     least_bits: int = 3
     """Boxes in a row from which on they are taken for bits, where some are filled and some are not: how to mark is shown in two."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pikepdf
+import pytesseract
 import pytest
 from click.testing import CliRunner, Result
 from pdf2image import convert_from_bytes
@@ -123,8 +124,26 @@ def test_a_scanned_blank(shape: Shape, tmp_path: Path) -> None:
             abs(mark.x_mm - one.x_mm) < SEEN_MM and abs(mark.y_mm - one.y_mm) < SEEN_MM for mark in true.pages[0].fiducials
         )
         assert one.kind is other.kind
-    assert any("picture" in note for note in notes)
+    assert any("labels were read by Tesseract" in note for note in notes)
+    assert [one.id for one in found.fields] == [one.id for one in true.fields], "as their labels say"
+
+
+def test_a_scanned_blank_without_tesseract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: object, **__: object) -> None:
+        raise pytesseract.TesseractNotFoundError
+
+    monkeypatch.setattr(pytesseract, "image_to_data", missing)
+    found, notes = drafted(tmp_path, pictures(draw_booklet(form(pages=1, questions=8))))
+    assert [len(one.boxes) for one in found.fields] == [4] * 8
+    assert any("no labels could be read (is Tesseract installed?)" in note for note in notes)
     assert any("8 questions have no label" in note and "p1.1 to p1.8" in note for note in notes)
+
+
+def test_a_scanned_sheet_of_numbered_rows(tmp_path: Path) -> None:
+    """Ten rows of five circles are no number where the tenth is called 10."""
+    found, _ = drafted(tmp_path, pictures(pdf(bubbles)))
+    assert {len(one.boxes) for one in found.fields} == {5}
+    assert len(found.fields) == 20
 
 
 # --------------------------------------------------------------------------- forms of others

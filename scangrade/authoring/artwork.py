@@ -135,14 +135,7 @@ def read_artwork(path: Path, *, settings: DetectSettings = DETECT) -> tuple[tupl
                 raise UsageError(f"{path}, page {number}: {image.detail}")
             px_per_mm = (image.dpi or settings.dpi) / MM_PER_INCH
             pages.append(_page(number, image.pixels, px_per_mm, vectors.get(number), settings))
-    pictures = [one.number for one in pages if not one.characters]
-    notes = []
-    if pictures and len(pictures) == len(pages):
-        notes.append(
-            "the form is a picture without text: places are good to about 0.1 mm, and labels cannot be read, so questions,"
-            " numbers and credits are told apart by where their boxes stand only. Give the PDF that was printed, if you can."
-        )
-    notes += [
+    notes = [
         f"page {page.number}: the square at ({one.x:.0f}, {one.y:.0f}), {one.width:.1f} mm, is alone of its size: not taken for a box."
         for page in pages
         for one in page.left_out

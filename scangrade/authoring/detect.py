@@ -22,6 +22,7 @@ from scangrade.authoring.draft import layout_toml, rubric_toml
 from scangrade.authoring.grouping import Found, group_boxes, printed_points
 from scangrade.authoring.preview import DPI, as_png, draw
 from scangrade.authoring.printed_bits import find_bits
+from scangrade.authoring.seen_words import read_words
 from scangrade.definitions.layout import load_layout
 from scangrade.errors import OutputError, UsageError
 from scangrade.geometry import MM_PER_INCH
@@ -80,7 +81,7 @@ def detect(
     if not blank.is_file():
         raise UsageError(f"{blank}: there is no such file. Give the blank form as a PDF or an image.")
     _may_write([output, *([target] if target else [])], force=force)
-    pages, notes = read_artwork(blank, settings=settings)
+    pages, notes = with_words(*read_artwork(blank, settings=settings), settings=settings)
     pictures = _picture_names(output, len(pages))
     _may_write(pictures, force=force)
     layout, more = draft(blank.stem, pages, settings=settings)
@@ -127,6 +128,26 @@ def detect(
     if target is not None and drafted is not None:
         write_whole(target, drafted.encode())
     return Detected(loaded or layout, output, target, tuple(pictures), tuple(said))
+
+
+def with_words(
+    pages: Sequence[Artwork], notes: Sequence[str], *, settings: DetectSettings = DETECT
+) -> tuple[tuple[Artwork, ...], tuple[str, ...]]:
+    """Pages that are pictures with the words that can be read on them, and what a person should know of that."""
+    read = [page if page.characters else replace(page, words=read_words(page, settings=settings)) for page in pages]
+    pictures = [page for page in read if not page.characters]
+    if not pictures:
+        return tuple(read), tuple(notes)
+    where = (
+        "the form is a picture" if len(pictures) == len(read) else f"{_page_list([one.number for one in pictures])}: a picture"
+    )
+    labels = (
+        "labels were read by Tesseract, which errs"
+        if any(one.words for one in pictures)
+        else "no labels could be read (is Tesseract installed?), so questions are told apart by where their boxes stand only"
+    )
+    said = f"{where} without text of its own: places are good to about 0.1 mm, and {labels}. Give the PDF that was printed, if you can."
+    return tuple(read), (said, *notes)
 
 
 def _may_write(paths: Sequence[Path], *, force: bool) -> None:

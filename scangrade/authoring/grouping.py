@@ -290,6 +290,9 @@ def _unlabelled_grids(page: _Page) -> list[_Group]:
     for seed in sorted(page.free, key=lambda box: (box.y, box.x)):
         blank = dict.fromkeys(page.free, "")
         column = _chain(seed, [""] * 11, blank, _down, line)
+        before = (_plain(word.text) for word in page.outside if word.right < column[-1].x and abs(word.y - column[-1].y) < 2)
+        if any(text.isdecimal() and int(text) > 9 for text in before):
+            continue  # the tenth question of a sheet, whose rows are numbered from 1
         if len(column) != 10 or any(abs(one.x - seed.x) <= line and 0 < seed.y - one.y < 12 for one in page.free):
             continue
         columns = [column]

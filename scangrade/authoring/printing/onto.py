@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pdf2image import convert_from_bytes
 
 from scangrade.authoring.artwork import Artwork, read_artwork
-from scangrade.authoring.detect import draft
+from scangrade.authoring.detect import draft, with_words
 from scangrade.authoring.draft import layout_toml
 from scangrade.authoring.form import Rect, code_rectangles, region_rect
 from scangrade.authoring.printing.arrange import Cover, Paper, cover, marks, number_grid, page_code, paper_sized
@@ -417,7 +417,7 @@ def _artwork(blank: _Blank, scale: float) -> tuple[tuple[Artwork, ...], tuple[st
     with tempfile.TemporaryDirectory(prefix="scangrade-print-") as scratch:
         path = Path(scratch) / "exam.pdf"
         path.write_bytes(_scaled(blank, scale))
-        return read_artwork(path)
+        return with_words(*read_artwork(path))
 
 
 def _layout(found: Layout, front: Front, stamped: _Stamped, paper: Paper, settings: PrintSettings) -> Layout:
