@@ -308,6 +308,10 @@ def claims(laid: Sequence[Identity], definitions: Definitions) -> tuple[tuple[Id
     return claimed_twice(laid, definitions.layout)
 
 
+def _prints(page: ScannedPage) -> Mapping[str, str]:
+    return page.result.prints if isinstance(page.result, PageRead) else {}
+
+
 def score_booklet(
     laid: Laid, identity: Identity, definitions: Definitions, decisions: Decisions
 ) -> tuple[Scorecard, tuple[Flag, ...]]:
@@ -324,9 +328,9 @@ def score_booklet(
     layout, rubric = definitions.layout, definitions.rubric
     booklet = laid.booklet
     certain = identity.status is MatchStatus.MATCHED
-    version, version_flags = version_of(
-        booklet.id, laid.answers, layout, rubric, student=identity.student if certain else None
-    )
+    student = identity.student if certain else None
+    prints = {one: text for page in booklet.pages.values() for one, text in _prints(page).items()}
+    version, version_flags = version_of(booklet.id, laid.answers, layout, rubric, student=student, prints=prints)
     ruling = of_booklet(Topic.VERSION, booklet, decisions) if rubric.versions else None
     if ruling is not None and ruling.disputed:
         detail = f"booklet {booklet.id}: reviewers disagree on its version: {said(ruling)}."

@@ -511,6 +511,7 @@ class PageRead:
     transform: Transform
     readings: Readings
     sticker: StickerRead | None = None  #: None where the page has no place for one, or none was looked for
+    prints: Mapping[str, str] = field(default_factory=dict)  #: by field: what is printed where the layout has a version
 
 
 @dataclass(frozen=True, slots=True)

@@ -805,6 +805,11 @@ class StickerReading:
     least_confidence: float = 50.0
     """Of 100, as Tesseract gives it for a word: what it makes of pictures and lines has less, printed numbers have 80 and more."""
 
+    least_confidence_of_print: float = 80.0
+    again_pixels_per_mm: float = 8.0
+    """The same for a word of a printed version, and the size at which it is read a second time: what Tesseract takes for another letter at
+    one size it mostly takes for a third at the other."""
+
     least_confidence_of_name: float = 30.0
     """The same for a word of a name: block letters by hand have 30 to 90. What is misread is like nobody's name."""
 

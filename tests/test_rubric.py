@@ -277,7 +277,7 @@ def test_a_fault_is_named(tmp_path: Path, old: str, new: str, expected: str) -> 
         (
             '"mark"',
             '"marks"',
-            '`version_from` is "marks"; it must be one of "mark", "code", "roster", "A", "B". Did you mean `mark`?',
+            '`version_from` is "marks"; it must be one of "mark", "code", "print", "roster", "A", "B". Did you mean `mark`?',
         ),
         ('["A", "B"]', '["A", "B", "A"]', 'version "A" is there 2 times.'),
         ('["A", "B"]', '["A", "roster"]', 'a version cannot be called "roster"'),

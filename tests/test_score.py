@@ -27,6 +27,7 @@ from scangrade.model import (
     Policy,
     Question,
     QuestionScore,
+    Region,
     RExamsRule,
     Rubric,
     Scale,
@@ -474,6 +475,36 @@ def test_version_by_code(copies: CopyNumbers, copy: str, version: str | None) ->
     assert told_version == version
     assert [flag.kind for flag in flags] == ([] if version else [FlagKind.UNKNOWN_VERSION])
     assert all(f"its page code says of the copy, '{copy}', tells none" in flag.detail or copy[0] == "C" for flag in flags)
+
+
+PRINTED = Field("printed", FieldKind.TEXT, 1, region=Region(1, 20, 20, 40, 10), role="version")
+
+
+@pytest.mark.parametrize(
+    ("versions", "prints", "version"),
+    [
+        (("A", "B"), {"printed": "Version B"}, "B"),
+        (("A", "B"), {"printed": "Exam (Version: A)."}, "A"),
+        (("A", "B"), {"printed": "Version A", "more": "A"}, "A"),
+        (("A", "B"), {"printed": "Version A", "more": "Version B"}, None),
+        (("A", "B"), {"printed": "Version A", "more": ""}, None),
+        (("A", "B"), {"printed": "A or B"}, None),
+        (("A", "B"), {"printed": "Version C"}, None),
+        (("A", "B"), {"printed": "version a"}, None),  # one letter: what is not the same is not meant
+        (("A", "B"), {"printed": ""}, None),
+        (("A", "B"), {}, None),
+        (("red", "dark red"), {"printed": "Version dark red"}, "dark red"),
+        (("red", "dark red"), {"printed": "Version red"}, "red"),
+        (("red", "dark red"), {"printed": "Version dark"}, None),
+    ],
+)
+def test_version_by_print(versions: tuple[str, ...], prints: dict[str, str], version: str | None) -> None:
+    exam = rubric(ALL, versions=versions, version_from="print")
+    told_version, flags = version_of("b1", (), layout(PRINTED), exam, student=None, prints=prints)
+    assert told_version == version
+    assert [(flag.kind, flag.field) for flag in flags] == ([] if version else [(FlagKind.UNKNOWN_VERSION, "printed")])
+    if not any(prints.values()):
+        assert "nothing can be read where it is printed" in flags[0].detail
 
 
 # --------------------------------------------------------------------------- versions in another order

@@ -28,6 +28,7 @@ def check(layout: Layout, rubric: Rubric, roster: Roster | None) -> tuple[Issue,
         *_fields_without_question(layout, rubric),
         *_version_field(layout, rubric),
         *_version_code(layout, rubric),
+        *_version_print(layout, rubric),
         *_permutations(layout, rubric),
         *_roster_versions(rubric, roster),
         *_number_lengths(layout, roster),
@@ -188,6 +189,33 @@ def _version_field(layout: Layout, rubric: Rubric) -> Iterator[Issue]:
             where,
             f"the versions are {listed(rubric.versions)}, but the layout's version boxes are {listed(boxes)}.",
             "Make them the same.",
+        )
+
+
+def _version_print(layout: Layout, rubric: Rubric) -> Iterator[Issue]:
+    fields = [field for field in layout.fields if field.role == "version"]
+    if rubric.version_from != "print":
+        if fields:
+            yield _warning(
+                _in_layout(layout, f"fields.{fields[0].id}"),
+                "nobody looks at the printed version: the rubric"
+                f" {f'takes it from {rubric.version_from!r}' if rubric.versions else 'has no versions'}.",
+                'Set version_from = "print", or take the field out: reading it takes half a second a booklet.',
+            )
+        return
+    where = _in_rubric(rubric, "version_from")
+    if not fields:
+        yield _error(
+            where,
+            "versions come from what is printed, but the layout does not say where.",
+            'Add a field of kind "text" with role = "version" around it.',
+        )
+    short = [one for one in rubric.versions if len(one) == 1]
+    if short:
+        yield _warning(
+            where,
+            f"{listed(short)} can be misread in print, as one letter for another.",
+            "Versions of several letters, such as red and blue, cannot.",
         )
 
 

@@ -304,16 +304,16 @@ class HandwrittenEntry(BoxStyle):
 
 
 class TextEntry(_AlikeEntry):
-    """Handwriting: a name, a number, an answer."""
+    """Handwriting: a name, a number, an answer; or a printed version."""
 
     kind: Literal["text"]
-    """Handwriting: a name, a number, an answer."""
+    """Handwriting: a name, a number, an answer; or a printed version."""
     page: PageNumber
     """Page of the booklet, from 1."""
     region: Rectangle
     """[x, y, width, height] in mm."""
-    role: Literal["name", "student_number", "answer"] | None = None
-    """What is written there. An answer belongs to a question."""
+    role: Literal["name", "student_number", "answer", "version"] | None = None
+    """What is written there. An answer belongs to a question. A version is printed: the rubric can take it from there."""
 
 
 FieldEntry = Annotated[

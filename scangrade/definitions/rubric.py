@@ -412,7 +412,7 @@ class RubricFile(Entry):
     versions: Annotated[tuple[Name, ...], Spec(min_length=1)] | None = None
     """Versions of the exam, where there are several."""
     version_from: StrictStr | None = None
-    """With versions, where a booklet's version comes from: "mark", "code", "roster", or the version that all have."""
+    """With versions, where a booklet's version comes from: "mark", "code", "print", "roster", or the version that all have."""
     version_code: StrictStr | None = None
     """With version_from = "code": what the copy looks like, such as "{version}-{number}"."""
     version_copies: dict[str, tuple[StrictStr, ...]] | None = None
@@ -427,7 +427,7 @@ class RubricFile(Entry):
 
 _PIECES = ("parts", "questions")
 _STAND_INS = {"format": 1, "name": "rubric", "total": 0}
-_SOURCES = ("mark", "code", "roster")
+_SOURCES = ("mark", "code", "print", "roster")
 
 
 def rubric_schema() -> dict[str, Any]:
@@ -531,7 +531,9 @@ def _versions(file: RubricFile, faults: Faults) -> tuple[str, ...]:
         faults.error(("version_from",), "there are no `versions`.", 'Add them: versions = ["A", "B"].')
     elif file.versions is not None and file.version_from is None:
         faults.error(
-            ("version_from",), "`version_from` is missing.", 'Add "mark", "code", "roster", or the version of all booklets.'
+            ("version_from",),
+            "`version_from` is missing.",
+            'Add "mark", "code", "print", "roster", or the version of all booklets.',
         )
     elif file.version_from is not None and file.version_from not in (*_SOURCES, *versions):
         allowed = ", ".join(f'"{one}"' for one in (*_SOURCES, *versions))

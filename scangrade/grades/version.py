@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from scangrade.model import Answer, Field, FieldKind, Flag, FlagKind, Layout, Rubric, Student
 
 
 def version_of(
-    booklet: str, answers: Sequence[Answer], layout: Layout, rubric: Rubric, *, student: Student | None
+    booklet: str,
+    answers: Sequence[Answer],
+    layout: Layout,
+    rubric: Rubric,
+    *,
+    student: Student | None,
+    prints: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[str | None, tuple[Flag, ...]]:
     """Tell a booklet's version as the rubric's `version_from` says.
 
@@ -23,6 +30,8 @@ def version_of(
     rubric : Rubric
     student : Student or None
         Whose booklet it is, only where that is certain.
+    prints : mapping of field id to str
+        What is printed where the pages of the booklet have a version.
 
     Returns
     -------
@@ -41,17 +50,23 @@ def version_of(
             told = _from_roster(student)
         case "code":
             told = _from_code(booklet, rubric)
+        case "print":
+            told = _from_print(prints, rubric)
         case _:
             told = _from_marks(answers, fields)
     if told in rubric.versions:
         return told, ()
-    where = fields[0] if fields and rubric.version_from == "mark" else None
+    if rubric.version_from == "print":
+        fields = [one for one in layout.fields if one.role == "version"]
+    where = fields[0] if fields and rubric.version_from in ("mark", "print") else None
     known = ", ".join(rubric.versions)
     if not told:
         if rubric.version_from == "roster":
             why = "the roster has none for its student" if student else "it is not certain whose booklet it is"
         elif rubric.version_from == "code":
             why = f"what its page code says of the copy, {booklet!r}, tells none"
+        elif rubric.version_from == "print":
+            why = _unclear(prints)
         else:
             why = "it is not marked, not clearly marked, or its page is missing"
     else:
@@ -77,6 +92,35 @@ def _from_code(copy: str, rubric: Rubric) -> str:
         return ""
     number = int(copy)
     return next((one for one, held in copies.ranges.items() if any(first <= number <= last for first, last in held)), "")
+
+
+def _from_print(prints: Mapping[str, str], rubric: Rubric) -> str:
+    """The version that is among the words of every place where one is printed, and no other with it; "" where they do not agree."""
+    told = set()
+    for text in prints.values():
+        words = text.translate(_MARKS_OF_PRINT).split()
+        versions = [one for one in rubric.versions if _holds(words, one.split())]
+        # "Version A 2" holds "A", "A 2" and "2": the longest is meant
+        longest = [
+            one for one in versions if not any(one != other and _holds(other.split(), one.split()) for other in versions)
+        ]
+        told.add(longest[0] if len(longest) == 1 else "")
+    return told.pop() if len(told) == 1 else ""
+
+
+_MARKS_OF_PRINT = str.maketrans(dict.fromkeys(":;,.()[]{}|_/\\\"'", " "))
+
+
+def _holds(words: Sequence[str], wanted: Sequence[str]) -> bool:
+    """Whether words stand within others in this order."""
+    return any(list(words[start : start + len(wanted)]) == list(wanted) for start in range(len(words) - len(wanted) + 1))
+
+
+def _unclear(prints: Mapping[str, str]) -> str:
+    texts = sorted({text for text in prints.values() if text})
+    if not texts:
+        return "nothing can be read where it is printed, or its page is missing"
+    return f"what is printed there, read as {', '.join(map(repr, texts))}, tells none, or several"
 
 
 def copy_pattern(pattern: str) -> re.Pattern[str]:

@@ -20,7 +20,7 @@ from scangrade.paper.locate import Unlocated, locate
 from scangrade.paper.measure import measure
 from scangrade.paper.patches import PageInk, page_ink
 from scangrade.paper.rasterise import PageImage
-from scangrade.paper.read import FormReader, reduced, sticker_on, to_stored, with_cells
+from scangrade.paper.read import FormReader, prints_on, reduced, sticker_on, to_stored, with_cells
 from scangrade.settings import FRAMES, HAND, MEASURE, PAGE
 
 Points = NDArray[np.float64]
@@ -94,6 +94,7 @@ def read_as(
         transform=as_transform(to_image),
         readings=readings,
         sticker=sticker_on(image.pixels, to_image, form.layout, page),
+        prints=prints_on(image.pixels, to_image, form.layout, page),
     )
 
 

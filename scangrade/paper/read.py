@@ -16,6 +16,7 @@ from scangrade.paper.cells import cut_cells
 from scangrade.paper.frames import find_frames, sampling
 from scangrade.paper.locate import BlankPage, Located, Unlocated, locate
 from scangrade.paper.measure import measure
+from scangrade.paper.name import read_print
 from scangrade.paper.patches import PageInk, page_ink
 from scangrade.paper.rasterise import PageImage, open_scan
 from scangrade.paper.reference import find_print
@@ -113,6 +114,7 @@ def read_page(image: PageImage, form: FormReader, *, expected_page: int) -> Page
         transform=as_transform(to_image),
         readings=readings,
         sticker=sticker_on(image.pixels, to_image, layout, located.page),
+        prints=prints_on(image.pixels, to_image, layout, located.page),
     )
 
 
@@ -131,6 +133,12 @@ def with_cells(
         return readings
     pictures = cut_cells(ink, matrix, cells, pixels_per_mm=pixels_per_mm)
     return replace(readings, cells=pictures) if blank is None else replace(readings, cells=pictures, blank_cells=blank.cells)
+
+
+def prints_on(pixels: NDArray[np.uint8], matrix: NDArray[np.float64], layout: Layout, page: int) -> dict[str, str]:
+    """What is printed where a page has a version, by field; parameters as those of `sticker_on`."""
+    places = [one for one in layout.fields if one.role == "version" and one.page == page]
+    return {one.id: read_print(pixels, matrix, one.region) for one in places if one.region is not None}
 
 
 def sticker_on(pixels: NDArray[np.uint8], matrix: NDArray[np.float64], layout: Layout, page: int) -> StickerRead | None:

@@ -184,6 +184,9 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "CREATE TABLE opened (only INTEGER PRIMARY KEY CHECK (only = 1), head TEXT NOT NULL)",
     ),
     (
+        # what is printed where the layout has a version, as JSON by field
+        "ALTER TABLE pages ADD COLUMN prints TEXT",
+        "ALTER TABLE pages_by_hand ADD COLUMN prints TEXT",
         # names as Tesseract read them, "" where it read none: they are read only where they are needed, and only once
         """
         CREATE TABLE names (
@@ -198,7 +201,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
 
 _DONE_PAGES: Final = (
     "SELECT name, position, scan_page, pages.outcome, pages.reason, pages.detail, image_sha256, page, copy,"
-    " page_source, rotation, residual_mm, dpi, transform, readings, pictures, sticker"
+    " page_source, rotation, residual_mm, dpi, transform, readings, pictures, sticker, prints"
     " FROM pages JOIN scans ON scans.id = pages.scan"
 )
 
@@ -480,7 +483,8 @@ class Store:
         with self._transaction() as db:
             done = db.executemany(
                 "UPDATE pages SET state = 'done', outcome = ?, reason = ?, detail = ?, image_sha256 = ?, page = ?, copy = ?,"
-                " page_source = ?, rotation = ?, residual_mm = ?, dpi = ?, transform = ?, readings = ?, pictures = ?, sticker = ?"
+                " page_source = ?, rotation = ?, residual_mm = ?, dpi = ?, transform = ?, readings = ?, pictures = ?, sticker = ?,"
+                " prints = ?"
                 " WHERE scan = ? AND scan_page = ? AND state = 'pending'",
                 rows,
             )
@@ -774,7 +778,7 @@ def set_repeats_aside(pages: Sequence[ScannedPage]) -> tuple[ScannedPage, ...]:
 
 def _as_row(result: PageResult) -> tuple[object, ...]:
     if isinstance(result, PageSetAside):
-        empty = (None,) * 8
+        empty = (None,) * 9
         return (Outcome.SET_ASIDE, result.reason, result.detail, result.image_sha256, result.page, result.copy, *empty)
     return (
         Outcome.READ,
@@ -791,6 +795,7 @@ def _as_row(result: PageResult) -> tuple[object, ...]:
         np.ascontiguousarray(result.readings.values, dtype="<f4").tobytes(),
         _pack(result.readings),
         None if result.sticker is None else json.dumps(asdict(result.sticker)),
+        json.dumps(dict(result.prints)) if result.prints else None,
     )
 
 
@@ -818,7 +823,7 @@ def _unpack(values: NDArray[np.float32], packed: bytes) -> Readings:
 
 def _from_row(row: Sequence[object], width: int) -> PageResult:
     outcome, reason, detail, image_sha256, page, copy, page_source, rotation, residual_mm, dpi, transform, *blobs = row
-    readings, pictures, sticker = blobs
+    readings, pictures, sticker, prints = blobs
     if outcome == Outcome.SET_ASIDE:
         return PageSetAside(Reason(str(reason)), str(detail), str(image_sha256), str(copy), _int(page))
     assert isinstance(transform, str)
@@ -838,6 +843,7 @@ def _from_row(row: Sequence[object], width: int) -> PageResult:
         transform=Transform(tuple(json.loads(transform))),
         readings=measured,
         sticker=None if sticker is None else _sticker(str(sticker)),
+        prints={} if prints is None else json.loads(str(prints)),
     )
 
 
