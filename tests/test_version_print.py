@@ -9,6 +9,8 @@ from unittest import mock
 import cv2
 import numpy as np
 import pytest
+import reportlab
+from PIL import Image, ImageDraw, ImageFont
 
 from scangrade.authoring.ink import paint
 from scangrade.authoring.person import FILLERS, fill_booklet
@@ -31,6 +33,7 @@ role = "version"
 page = 1
 region = [120, 40, 60, 14]
 """
+FONT = Path(reportlab.__file__).parent / "fonts" / "Vera.ttf"
 VERSIONS = 'versions = ["red", "blue"]\nversion_from = "print"\n'
 
 
@@ -52,7 +55,11 @@ def sheet(printed: PrintedForm, words: str, answer: str, *, seed: int) -> Scanne
     marks = fill_booklet(printed.layout, answers, FILLERS[0], rng, texts={"number": "204060"}).marks
     paint(page, marks, dpi=printed.dpi, rng=rng)
     scale = printed.dpi / 25.4
-    cv2.putText(page, words, (round(124 * scale), round(49 * scale)), cv2.FONT_HERSHEY_SIMPLEX, 1.6, 0.0, 4, cv2.LINE_AA)
+    font = ImageFont.truetype(FONT, round(4.2 * scale))  # of 12 points
+    letters = Image.new("L", (round(50 * scale), round(6 * scale)), 255)
+    ImageDraw.Draw(letters).text((0, 0), words, fill=0, font=font)
+    top, left = round(44 * scale), round(124 * scale)
+    page[top : top + letters.height, left : left + letters.width] = np.asarray(letters)
     return scan_page(page, GOOD, rng, page_dpi=printed.dpi)
 
 
@@ -69,12 +76,12 @@ def test_the_key_of_the_printed_version_holds(exam: Path) -> None:
         with Store(exam / "run") as store:
             cards = sorted(kept_scorecards(store), key=lambda one: one.booklet)
         assert [one.version for one in cards] == ["red", "blue", "", ""]
-        assert [(one.low, one.high) for one in cards] == [(0, 0), (3, 3), (0, 3), (0, 3)]
+        assert [f"{one.low} to {one.high}" for one in cards] == ["0 to 0", "3 to 3", "0 to 3", "0 to 3"]
         with (exam / "run" / "flags.csv").open(encoding="utf-8-sig", newline="") as stream:
             unknown = [one["detail"] for one in csv.DictReader(stream) if one["kind"] == "unknown_version"]
         assert len(unknown) == 2
-        assert "nothing can be read where it is printed" in unknown[0]
-        assert "tells none, or several" in unknown[1]
+        assert "read as 'Version', tells none" in unknown[0]  # the form's own word for the place
+        assert "read as 'Version red or blue', tells none, or several" in unknown[1]
 
 
 def test_what_two_readings_give_otherwise_was_not_read() -> None:

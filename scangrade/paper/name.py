@@ -74,7 +74,8 @@ def read_print(
             return ""
         rim = round(2 * scale)  # letters at an edge are lost
         framed = cv2.copyMakeBorder(seen, rim, rim, rim, rim, cv2.BORDER_CONSTANT, value=[255])
-        readings.append(_words(np.asarray(framed, np.uint8), settings.least_confidence_of_print, settings))
+        words = _words(np.asarray(framed, np.uint8), settings.least_confidence_of_print, settings)
+        readings.append([one for one in words if any(letter.isalnum() for letter in one)])
     first, second = readings
     return " ".join(first) if first == second else ""
 
