@@ -24,6 +24,7 @@ from scangrade.check import Definitions
 from scangrade.errors import ExitCode, UsageError
 from scangrade.export.report import AuditFacts, BoxFacts, FlagFacts, PageFacts, Provenance, Report, ScanFacts, report_page
 from scangrade.graded import Graded, graded_run
+from scangrade.grades.by_hand import points_in
 from scangrade.grades.feedback import answered, choice_fields
 from scangrade.grades.rounding import exact
 from scangrade.grades.statistics import ExamStatistics, Response, exam_statistics
@@ -148,10 +149,9 @@ def points_to_pass(written: str, rubric: Rubric) -> Fraction:
         If it is neither, or lies outside of the exam's points.
     """
     text = written.strip()
-    try:
-        points = Fraction(text.removesuffix("%").strip())
-    except (ValueError, ZeroDivisionError) as error:
-        raise UsageError(f"pass mark `{written}`: neither points, such as 5.5, nor a share, such as 55%.") from error
+    points = points_in(text.removesuffix("%").strip())
+    if points is None:
+        raise UsageError(f"pass mark `{written}`: neither points, such as 5.5, nor a share, such as 55%.")
     if text.endswith("%"):
         points *= rubric.total / 100
     if not 0 <= points <= rubric.total:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
+import re
+import sqlite3
 import tomllib
+import zipfile
 from collections.abc import Iterator
+from contextlib import closing
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -15,11 +21,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scangrade.authoring.importers.bring import import_layout
+from scangrade.authoring.importers.converted import ImportFaultsError
+from scangrade.authoring.importers.numbers import exact
 from scangrade.definitions.layout import load_layout
 from scangrade.definitions.rubric import load_rubric
-from scangrade.errors import Severity
+from scangrade.errors import Severity, UsageError
+from scangrade.export.foreign import as_number
+from scangrade.export.workbook import read_workbook
+from scangrade.grades.by_hand import points_in
+from tests.export_run import GRADEBOOKS
+from tests.forms import form
 from tests.fuzz.campaign import input_of, run_here, take_watched
 from tests.fuzz.targets import TARGETS, Target
+from tests.test_importers import amc_project
 
 ROOT = Path(__file__).parents[1]
 
@@ -155,3 +170,76 @@ def test_bytes_that_are_no_text_at_all(tmp_path: Path) -> None:
         for load in (load_layout, load_rubric):
             loaded, issues = load(path)
             assert loaded is None and issues
+
+
+# --------------------------------------------------------------------------- what was found
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "1e999999999", "1e-999999999", "9" * 5000 + ",5"])
+def test_a_number_that_would_take_all_time_is_none(number: str) -> None:
+    assert as_number(number) is None
+    assert points_in(number) is None
+    with pytest.raises(ValueError, match="is not a number"):
+        exact(number)
+
+
+def test_numbers_are_still_exact() -> None:
+    assert [exact(one) for one in ("0.1", "-1/3", 0.1 + 0.2, 4, "1e-3")] == [
+        Fraction(1, 10),
+        Fraction(-1, 3),
+        Fraction("0.30000000000000004"),
+        Fraction(4),
+        Fraction(1, 1000),
+    ]
+
+
+def workbook(cell: str) -> bytes:
+    """The list of TUMonline with another cell in the place of its first one."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(GRADEBOOKS / "campusonline.xlsx") as archive, zipfile.ZipFile(out, "w") as made:
+        for name in archive.namelist():
+            content = archive.read(name)
+            if name == "xl/worksheets/sheet1.xml":
+                content = re.sub(rb"<c .*?</c>", cell.encode(), content, count=1, flags=re.DOTALL)
+            made.writestr(name, content)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("value", ["Infinity", "NaN", "1e999999999", "-1e-999999999"])
+def test_a_workbook_with_a_number_that_is_none(value: str) -> None:
+    book = read_workbook(workbook(f'<c r="A1"><v>{value}</v></c>'), "list.xlsx", known=lambda _: True)
+    assert book.rows[0].cells[0] == value
+
+
+@pytest.mark.parametrize("place", ["XFE1", "ZZZZZZZ1", "A" * 300 + "1"])
+def test_a_workbook_that_reaches_too_far(place: str) -> None:
+    with pytest.raises(UsageError, match="damaged, or no Excel workbook"):
+        read_workbook(workbook(f'<c r="{place}"><v>1</v></c>'), "list.xlsx", known=lambda _: True)
+
+
+def test_a_workbook_broken_inside() -> None:
+    raw = bytearray((GRADEBOOKS / "campusonline.xlsx").read_bytes())
+    with zipfile.ZipFile(io.BytesIO(bytes(raw))) as archive:
+        at = archive.getinfo("xl/worksheets/sheet1.xml").header_offset + 200
+    raw[at : at + 60] = b"\xff" * 60
+    with pytest.raises(UsageError, match="damaged, or no Excel workbook"):
+        read_workbook(bytes(raw), "list.xlsx", known=lambda _: True)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("UPDATE layout_mark SET x = 'left' WHERE corner = 1", "holds 'left' as x, in row 1: that is no place on paper"),
+        ("UPDATE layout_box SET question = 'first'", "holds 'first' as question, in row 1: that is no number"),
+        ("ALTER TABLE layout_page DROP COLUMN markdiameter", "its table layout_page has no column markdiameter"),
+        ("UPDATE layout_page SET width = 1e300", "holds 1e+300 as width, in row 1: that is no place on paper"),
+    ],
+)
+def test_a_project_of_amc_with_cells_of_another_kind(change: str, said: str, tmp_path: Path) -> None:
+    path = amc_project(tmp_path, form(questions=3))
+    with closing(sqlite3.connect(path)) as base:
+        base.execute(change)
+        base.commit()
+    with pytest.raises(ImportFaultsError) as caught:
+        import_layout(path, output=tmp_path / "layout.toml")
+    assert said in str(caught.value)

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 from scangrade.settings import EXPORT
 
-_NUMBER: Final = re.compile(r"[+-]?\d+([.,]\d+)?")
+_NUMBER: Final = re.compile(r"[+-]?\d{1,15}([.,]\d{1,15})?")  # no points, and no number of a student, are longer
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 import math
 import os
 import struct
@@ -51,6 +52,9 @@ from scangrade.paper.pixels import (
 )
 from scangrade.remote import address_of, copied, opened
 from scangrade.settings import RASTERISE, RasteriseLimits
+
+# What is damaged in a PDF is said by us, once; the library would say it again on the terminal, as often as it meets it.
+logging.getLogger("pikepdf").addHandler(logging.NullHandler())
 
 __all__ = ["PageImage", "ScanFile", "open_scan"]
 

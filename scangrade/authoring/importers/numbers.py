@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
+
+#: What is no longer than points are: a few letters such as 1e999999999 would else take all time and memory.
+_NUMBER: Final = re.compile(r"[+-]?(\d{1,15}(\.\d{0,20})?|\.\d{1,20})(/\d{1,15}|e[+-]?\d{1,2})?", re.ASCII | re.IGNORECASE)
 
 
 def exact(value: Any) -> Fraction:
@@ -17,8 +21,11 @@ def exact(value: Any) -> Fraction:
     """
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal | Fraction):
         raise ValueError("is not a number")
+    text = str(value).replace(",", ".").strip()
+    if not _NUMBER.fullmatch(text):
+        raise ValueError("is not a number")
     try:
-        return Fraction(str(value).replace(",", ".").strip())
+        return Fraction(text)
     except (ValueError, ZeroDivisionError):
         raise ValueError("is not a number") from None
 
