@@ -597,8 +597,8 @@ def import_(
 ) -> ExitCode:
     """Make a layout, and a rubric, from another system's FILE.
 
-    OMRChecker: template.json, with evaluation.json beside it. AMC: data/layout.sqlite of a project. R/exams NOPS: a CSV file of
-    the exam; the README says how R writes it.
+    OMRChecker: template.json, with evaluation.json beside it. AMC: data/layout.sqlite of a project, or its .xy file. R/exams NOPS:
+    a CSV file of the exam; the README says how R writes it.
     """
     from scangrade.authoring.importers.bring import import_layout  # noqa: PLC0415
 

@@ -505,6 +505,73 @@ def test_sheets_that_differ_are_imported_one_by_one(tmp_path: Path) -> None:
     assert any("scoring" in note for note in made.left_out)
 
 
+_SP = 65536 * 72.27 / 300  # TeX's smallest unit, per pixel at 300 dpi
+
+
+def as_xy(base: Path, folder: Path) -> Path:
+    """What LaTeX writes for a project: lines in TeX's units from the lower left corner; a question that is not to be scanned as well."""
+    lines = ["\\version{1}", "\\with{lang=}"]
+    with closing(sqlite3.connect(base)) as rows:
+        (width, height) = rows.execute("SELECT width, height FROM layout_page").fetchone()
+        names = dict(rows.execute("SELECT question, name FROM layout_question"))
+        lines += [f"\\question{{{number}}}{{{name}}}" for number, name in names.items()]
+        lines.append(f"\\page{{1/1/42}}{{{width / 300:.5f}in}}{{{height / 300 * 25.4:.5f}mm}}{{0sp}}{{0sp}}")
+
+        def thing(name: str, left: float, right: float, top: float, bottom: float, shape: str = "square") -> None:
+            for x, y in ((left, top), (right, bottom)):
+                lines.append(f"\\tracepos{{1/1:{name}}}{{{round(x * _SP)}sp}}{{{round((height - y) * _SP)}sp}}{{{shape}}}")
+
+        for name, (x, y) in zip(
+            ("HG", "HD", "BG", "BD"), rows.execute("SELECT x, y FROM layout_mark ORDER BY corner").fetchall(), strict=True
+        ):
+            radius = 2.5 * 300 / 25.4
+            thing(f"position{name}", x - radius, x + radius, y - radius, y + radius)
+        for number, digit, *sides in rows.execute("SELECT numberid, digitid, xmin, xmax, ymin, ymax FROM layout_digit"):
+            thing(f"chiffre:{number},{digit}", *sides)
+        query = "SELECT question, answer, xmin, xmax, ymin, ymax FROM layout_box WHERE flags = 0"
+        for question, answer, *sides in rows.execute(query):
+            thing(f"case:{names[question]}:{question},{answer}", *sides)
+        thing("case:free:77,1", 100, 150, 2000, 2050)
+        thing("score:free:77,1", 100, 150, 2100, 2150)
+        lines += ["\\boxchar{1/1:case:free:77,1}{0}", "\\dontscan{1,77}"]
+    path = folder / "DOC-calage.xy"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def test_what_latex_writes_is_the_same_project(tmp_path: Path) -> None:
+    base = amc_project(tmp_path, form(questions=7))
+    first = import_layout(base, output=tmp_path / "a.toml", rubric=tmp_path / "a-rubric.toml")
+    second = import_layout(as_xy(base, tmp_path), output=tmp_path / "b.toml", rubric=tmp_path / "b-rubric.toml")
+    assert second.system == first.system
+    one, other = layout_at(first.layout), layout_at(second.layout)
+    assert [field.id for field in one.fields] == [field.id for field in other.fields], "77 is not to be scanned"
+    for box, same in zip(one.boxes(1), other.boxes(1), strict=True):
+        assert (box.key, box.shape) == (same.key, same.shape)
+        seen = (same.x_mm, same.y_mm, same.width_mm, same.height_mm)
+        assert seen == pytest.approx((box.x_mm, box.y_mm, box.width_mm, box.height_mm), abs=0.002)
+    marks = {(round(mark.x_mm, 2), round(mark.y_mm, 2), mark.size_mm) for mark in one.page(1).fiducials}
+    assert {(round(mark.x_mm, 2), round(mark.y_mm, 2), mark.size_mm) for mark in other.page(1).fiducials} == marks
+    assert one.page_code is not None and other.page_code is not None
+    assert one.page_code.patterns == other.page_code.patterns
+    rubrics = [tomllib.loads((tmp_path / f"{name}-rubric.toml").read_text(encoding="utf-8")) for name in "ab"]
+    assert rubrics[0] == rubrics[1]
+
+
+def test_a_broken_xy_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "DOC-calage.xy"
+    path.write_text("nothing of this kind\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="it cannot be told which system this is from"):
+        import_layout(path, output=tmp_path / "layout.toml")
+    with pytest.raises(ImportFaultsError, match="has no sheet with boxes"):
+        import_layout(path, output=tmp_path / "layout.toml", system="amc")
+    path.write_text("\\page{1/1/2}{210mm}{297mm}\n\\tracepos{1/1:positionHG}{12furlongs}{3mm}{square}\n", encoding="utf-8")
+    with pytest.raises(ImportFaultsError, match="line 2: '12furlongs' is no length"):
+        import_layout(path, output=tmp_path / "layout.toml")
+    with pytest.raises(ImportFaultsError, match="cannot be read"):
+        import_layout(tmp_path / "nowhere.xy", output=tmp_path / "layout.toml", system="amc")
+
+
 def test_a_data_base_of_something_else_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "layout.sqlite"
     with closing(sqlite3.connect(path)) as base:

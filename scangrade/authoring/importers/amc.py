@@ -1,4 +1,4 @@
-"""auto-multiple-choice: a project's `layout.sqlite` to a layout, `scoring.sqlite` beside it to a rubric.
+"""auto-multiple-choice: a project's `layout.sqlite`, or `.xy` file, to a layout, its `scoring.sqlite` to a rubric.
 
 Written after the tables' public documentation. Places are pixels at the resolution that the page says, boxes by the inside of their
 frame. A sheet's number and its page's stand on every page in bits. Where questions or answers are shuffled every sheet is a form of its
@@ -17,6 +17,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
+from scangrade.authoring.importers.amc_xy import XyPage, is_xy, read_xy
 from scangrade.authoring.importers.converted import Converted, Data, ImportFaultsError, mm, plain, short_name, shown, total_of
 from scangrade.authoring.importers.numbers import as_written, exact
 from scangrade.errors import Issue, Severity
@@ -87,8 +88,10 @@ class _Sheet:
 
 
 def is_layout(file: Path) -> bool:
-    """Whether a file is a data base with AMC's tables."""
+    """Whether a file is a data base with AMC's tables, or what LaTeX wrote for it."""
     try:
+        if _is_xy(file):
+            return is_xy(file.read_text(encoding="utf-8", errors="replace"))
         with file.open("rb") as start:
             if start.read(len(_MAGIC)) != _MAGIC:
                 return False
@@ -103,7 +106,7 @@ def convert(file: Path, *, sheet: int | None = None, number: str | None = None) 
     Parameters
     ----------
     file : Path
-        `layout.sqlite`, in the project's folder `data`.
+        `layout.sqlite`, in the project's folder `data`; or the `.xy` file that LaTeX wrote beside the subject, in the project's folder.
     sheet : int, optional
         Number of the sheet (AMC's student number), where sheets differ.
     number : str, optional
@@ -114,18 +117,7 @@ def convert(file: Path, *, sheet: int | None = None, number: str | None = None) 
     ImportFaultsError
         If the file cannot be read, is of no finished project, or its sheets differ and none is chosen.
     """
-    try:
-        tables = _tables(file)
-        missing = [one for one in _TABLES if one not in tables]
-        if missing:
-            raise _fault(file, f"has no table {shown(missing)}.", "Give the `data/layout.sqlite` of a project.")
-        with closing(_connected(file)) as base:
-            sheets = _sheets(file, base, tables)
-            names = {row["question"]: str(row["name"]) for row in _rows(file, base, "layout_question")}
-    except sqlite3.Error as error:
-        raise _fault(
-            file, f"cannot be read as AMC's layout: {error}.", "Give the `data/layout.sqlite` of a project."
-        ) from None
+    sheets, names = _from_xy(file) if _is_xy(file) else _from_base(file)
     chosen = _chosen(file, sheets, sheet)
     alike = [one.number for one in sheets if one.print() == chosen.print()]
     name = short_name(_project(file))
@@ -168,13 +160,67 @@ def convert(file: Path, *, sheet: int | None = None, number: str | None = None) 
     return Converted(SYSTEM, layout, rubric, tuple(left_out), tuple(to_check))
 
 
+def _from_base(file: Path) -> tuple[list[_Sheet], dict[int, str]]:
+    """Sheets of the data base, and names of questions."""
+    try:
+        tables = _tables(file)
+        missing = [one for one in _TABLES if one not in tables]
+        if missing:
+            raise _fault(file, f"has no table {shown(missing)}.", "Give the `data/layout.sqlite` of a project.")
+        with closing(_connected(file)) as base:
+            sheets = _sheets(file, base, tables)
+            names = {row["question"]: str(row["name"]) for row in _rows(file, base, "layout_question")}
+    except sqlite3.Error as error:
+        raise _fault(
+            file, f"cannot be read as AMC's layout: {error}.", "Give the `data/layout.sqlite` of a project."
+        ) from None
+    return sheets, names
+
+
+def _is_xy(file: Path) -> bool:
+    return file.suffix.lower() == ".xy"
+
+
+def _from_xy(file: Path) -> tuple[list[_Sheet], dict[int, str]]:
+    """The same of what LaTeX wrote."""
+    try:
+        read = read_xy(file)
+    except OSError as error:
+        raise _fault(file, f"cannot be read: {error.strerror or error}.", "Check the path and its permissions.") from None
+    except ValueError as error:
+        raise _fault(file, f"cannot be read as AMC's .xy file: {error}.", "Let LaTeX write it again.") from None
+    sheets: dict[int, list[XyPage]] = defaultdict(list)
+    for page in read.pages:
+        if page.marks:
+            sheets[page.student].append(page)
+    found = []
+    for number, pages in sheets.items():
+        boxes = tuple(
+            _Box(
+                page.page,
+                one["question"],
+                one["answer"],
+                (one["xmin"], one["xmax"], one["ymin"], one["ymax"]),
+                one["oval"],
+                one["char"],
+            )
+            for page in pages
+            for one in page.boxes
+        )
+        digits = {page.page: tuple(one for one in page.digits if one["numberid"] in (1, 2)) for page in pages}
+        found.append(
+            _Sheet(number, tuple(page.row for page in pages), {page.page: page.marks for page in pages}, digits, boxes)
+        )
+    return [one for one in found if one.pages and one.boxes], dict(read.names)
+
+
 def _fault(file: Path, message: str, advice: str = "") -> ImportFaultsError:
     return ImportFaultsError([Issue(Severity.ERROR, str(file), message, advice)])
 
 
 def _options(file: Path) -> dict[str, str]:
     """What the project's options, beside its folder `data`, say of reading marks; empty where there are none."""
-    path = file.resolve().parent.parent / "options.xml"
+    path = _folder(file) / "options.xml"
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -191,8 +237,13 @@ def _fill_cancels(options: Mapping[str, str]) -> bool:
 
 
 def _project(file: Path) -> str:
+    return _folder(file).name
+
+
+def _folder(file: Path) -> Path:
+    """The project's folder."""
     folder = file.resolve().parent
-    return folder.parent.name if folder.name == "data" else folder.name
+    return folder.parent if folder.name == "data" else folder
 
 
 # --------------------------------------------------------------------------- the data base
@@ -455,7 +506,7 @@ class _Scoring:
 
 
 def _scoring(layout: Path, sheet: int) -> _Scoring | None:
-    file = layout.with_name("scoring.sqlite")
+    file = layout.parent / "data" / "scoring.sqlite" if _is_xy(layout) else layout.with_name("scoring.sqlite")
     if not file.is_file():
         return None
     try:
