@@ -25,6 +25,7 @@ from scangrade.model import (
     Roster,
     Rubric,
     Ruling,
+    StickerCode,
     StickerRead,
     Student,
     Topic,
@@ -265,6 +266,25 @@ def test_a_sticker_that_could_not_be_read_is_made_good_by_hand() -> None:
     identity, (flag,) = labelled(StickerRead(printed=("31415926",)), "20202020")
     assert identity.status is MatchStatus.UNKNOWN
     assert "31415926 is printed on the sticker" in flag.detail
+
+
+def test_a_code_of_nobody_is_a_flag_whatever_is_written() -> None:
+    identity, (flag,) = labelled(StickerRead((StickerCode("99999999", "QRCode"),)), "20202020")
+    assert identity.status is MatchStatus.UNKNOWN
+    assert "is of nobody on the roster" in flag.detail
+
+
+def test_whoever_is_settled_by_a_grid_is_not_left() -> None:
+    answers = {"b1": (), "b2": number_answers(GRID, "20202020"), "b3": ()}
+    said = {
+        "b1": Said(written=(written("20202020"),)),
+        "b2": Said(written=(written("________"),)),
+        "b3": Said(written=(written("31415926"),)),
+    }
+    identities, flags = identify(answers, BOTH, ROSTER, said=said)
+    assert [one.student for one in identities] == [None, GRACE, MARIE]
+    assert [flag.booklet for flag in flags] == ["b1"]
+    assert "as booklet b2 does" in flags[0].detail
 
 
 # --------------------------------------------------------------------------- names

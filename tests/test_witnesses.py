@@ -13,6 +13,7 @@ from scangrade.answers.witnesses import (
     fitting,
     name_likeness,
     named,
+    page_weights,
     weigh,
     without_form_words,
 )
@@ -73,6 +74,11 @@ def test_pages_of_one_hand_weigh_less_than_independent_ones() -> None:
     one, nine = (weights(*["12345678"] * count)[0] for count in (1, 9))
     gain = (nine[0] - nine[1]) / (one[0] - one[1])
     assert gain == pytest.approx(9 / (1 + 8 * WITNESSES.alike))
+
+
+def test_what_is_no_digit_says_nothing_of_its_place() -> None:
+    assert np.ptp(page_weights(written("?")), axis=1) == pytest.approx([0], abs=1e-6)
+    assert np.abs(page_weights(written("?", sure=0.9999))).max() < 1e-3
 
 
 def test_a_page_left_blank_says_nothing() -> None:

@@ -141,8 +141,7 @@ class _Case:
     flag: Flag | None
     words: Said
     grid: Grid | None
-    evidence: Evidence
-    open: bool  #: whether witnesses taken together may settle it: none is certain, and none contradicts another
+    evidence: Evidence  #: nothing where a witness is certain, or one contradicts another: then all together settle nothing
 
 
 def _by_certain_words(
@@ -211,10 +210,8 @@ def _held_against_handwriting(
             meant = [one for one in numbers.students if one.number in written]
             candidates = tuple(dict.fromkeys(one for one in (identity.student, *meant) if one is not None))
             unknown = Identity(identity.booklet, MatchStatus.UNKNOWN, identity.number, candidates=candidates)
-            return _Case(
-                unknown, _unknown(identity.booklet, detail, other[0].page, other[0].field), words, grid, evidence, False
-            )
-    return _Case(identity, flag, words, grid, evidence, little and flag is not None)
+            return _Case(unknown, _unknown(identity.booklet, detail, other[0].page, other[0].field), words, grid, evidence)
+    return _Case(identity, flag, words, grid, evidence)
 
 
 def _with_name(case: _Case, numbers: RosterNumbers, settings: WitnessSettings) -> _Case:
@@ -235,7 +232,7 @@ def _together(
     cases: Sequence[_Case], numbers: RosterNumbers, settings: WitnessSettings, limits: IdentifyLimits
 ) -> list[_Case]:
     """Settle booklets by all that witnesses say and by who is left, where that is overwhelming; say of the others who it could be."""
-    weights = {index: _weights(one, numbers, settings) for index, one in enumerate(cases) if one.open and one.evidence.speaks}
+    weights = {index: _weights(one, numbers, settings) for index, one in enumerate(cases) if one.evidence.speaks}
     if not weights:
         return list(cases)
     wanted = {column for one, _ in weights.values() for column in np.flatnonzero(one >= one.max() - settings.reach).tolist()}
@@ -250,7 +247,8 @@ def _together(
             near = np.flatnonzero(np.isfinite(students) & (students >= best - settings.reach)).tolist()
             rows.append(Options({column: float(students[column]) for column in near}, stranger, best + again))
         elif case.identity.student is not None and place[case.identity.student] in wanted:
-            rows.append(Options({place[case.identity.student]: 0.0}, -2 * settings.reach, again))
+            # of two booklets that are somebody's by equal right, the certain one is theirs and the other a second one
+            rows.append(Options({place[case.identity.student]: 0.0}, -2 * settings.reach, again - 0.1))
         else:
             continue
         order.append(index)

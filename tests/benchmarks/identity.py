@@ -53,6 +53,7 @@ from tests.benchmarks.sticker import SEVERITIES, pasted
 
 #: Of a hundred piles.
 _SEVERITIES: Mapping[Severity, float] = {Severity.CLEAN: 0.45, Severity.TYPICAL: 0.45, Severity.HARD: 0.1}
+NUMBERLESS = "exchanged page without a number"
 _ROWS, _CELLS, _PLACES = 16, 10, 8
 _ABSENT, _STRANGERS, _EXCHANGED, _TWICE, _SLIPS, _LEFT_OUT = 0.1, 0.01, 0.005, 0.003, 0.003, 0.02
 
@@ -254,11 +255,12 @@ def make_pile(
     columns = [one for grid in number_grids(layout) for one in grid]
     everybody = {digit: [answer for one in seen for answer in one.columns[digit]] for digit in range(10)}
 
-    def written_by(number: str, who: Seen, pages: Sequence[int]) -> tuple[Written, ...]:
-        rows = []
+    def written_by(number: str, who: Seen, pages: Sequence[int]) -> tuple[tuple[Written, ...], bool]:
+        rows, slipped = [], False
         blank = tuple(float(code == NOTHING) for code in range(NOTHING + 2))
         for page in pages:
             slip = int(rng.integers(_PLACES)) if rng.random() < _SLIPS else -1
+            slipped = slipped or slip >= 0
             left_out = kind.pages > 1 and rng.random() < _LEFT_OUT
             cells = []
             for place, digit in enumerate(number):
@@ -266,7 +268,7 @@ def make_pile(
                 some = who.digits[code]
                 cells.append(blank if left_out else some[int(rng.integers(len(some)))])
             rows.append(Written(f"number.{page}", page, tuple(cells)))
-        return tuple(rows)
+        return tuple(rows), slipped
 
     def paper(number: str, odd: str = "") -> Paper:
         who = seen[int(rng.integers(len(seen)))]
@@ -283,7 +285,8 @@ def make_pile(
             drawn = some[int(rng.integers(len(some)))]
             verdicts = tuple(replace(one, field=column.id) for one in drawn.verdicts)
             answers.append(Answer(column.id, verdicts, drawn.doubt))
-        return Paper(number, odd, Said(sticker, written_by(number, who, range(1, kind.pages + 1))), tuple(answers))
+        rows, slipped = written_by(number, who, range(1, kind.pages + 1))
+        return Paper(number, odd or ("digit written wrongly" if slipped else ""), Said(sticker, rows), tuple(answers))
 
     present = [one for one in numbers if rng.random() >= _ABSENT]
     pile = [paper(one) for one in present]
@@ -308,7 +311,7 @@ def make_pile(
             rows[0][page], rows[1][page] = rows[1][page], rows[0][page]
             for changed, row in ((one, rows[0]), (other, rows[1])):
                 changed.said = replace(changed.said, written=tuple(row))
-                changed.odd = "exchanged page"
+                changed.odd = NUMBERLESS if row[page].blank else "exchanged page"
     return pile
 
 
@@ -334,8 +337,9 @@ def measure(
         tally["ms"] += round(1000 * (time.process_time() - before))
         for one, found in zip(pile, identities, strict=True):
             settled = found.status is MatchStatus.MATCHED
+            # a page of somebody else must be noticed, unless nothing is written on it that could tell
             right = settled and found.number == one.number and one.odd != "exchanged page"
-            # of two booklets by one student neither may be settled; a page of somebody else must be noticed
+            tally["numberless"] += settled and one.odd == NUMBERLESS
             tally["booklets"] += 1
             tally["right" if right else "wrong" if settled else "flagged"] += 1
             if settled and not right:
@@ -366,10 +370,11 @@ def main() -> None:
     print(f"{len(seen)} people; {len(cells)} digits by hand, {wrong} taken for something else; {len(sure)} of them surer than")
     print(f"0.999, {wrong_sure} of those wrong; {columns} columns of grids", flush=True)
     stickers = stickers_seen(asked.labels, seed=asked.seed) if not asked.only or "sticker" in asked.only else []
-    print(
-        "\n| form | booklets | settled | goal | wrong without a flag | at most, in 10,000 (95 %) | flagged: right one first | CPU |"
+    head = (
+        "form | booklets | settled | goal | wrong without a flag | at most, in 10,000 (95 %) | foreign page without a number"
     )
-    print("|---|---|---|---|---|---|---|---|")
+    print(f"\n| {head} | flagged: right one first | CPU |")
+    print("|---|---|---|---|---|---|---|---|---|")
     for kind in KINDS:
         if asked.only and asked.only not in kind.name:
             continue
@@ -380,7 +385,7 @@ def main() -> None:
         causes = ", ".join(f"{name.removeprefix('wrong: ')} {n}" for name, n in tally.items() if name.startswith("wrong: "))
         print(
             f"| {kind.name} | {count} | {tally['right'] / count:.2%} | {kind.goal:.0%} | {wrong}{f' ({causes})' if causes else ''} |"
-            f" {bound:.2f} | {offered} | {tally['ms'] / asked.rounds / 1000:.1f} s |",
+            f" {bound:.2f} | {tally['numberless']} | {offered} | {tally['ms'] / asked.rounds / 1000:.1f} s |",
             flush=True,
         )
 
