@@ -1264,6 +1264,10 @@ class PrintSettings:
     digit_step_mm: tuple[float, float] = (7.5, 6.5)
     """Between columns and rows of the grid for student numbers."""
 
+    cell_mm: tuple[float, float] = (6.5, 8.0)
+    cell_frame_mm: float = 0.2
+    """Inside and frame of the cells for a number by hand, over the columns of the grid: those that are read best."""
+
     credit_step_mm: float = 12.0
     least_credit_step_mm: float = 10.0
     """Between whole points of a credit row, half of it to the H; less makes the frames touch."""

@@ -131,7 +131,8 @@ def scanned(
                     box.value for box in one.boxes if there.get(box.value, box.value) in wanted[copy][meant]
                 )
         person = replace(CROSSERS[0], mistakes=0.0, specks=0.0)
-        images, _ = simulate_booklet(bare, answers, person, replace(OFFICE, dpi=200), rng, copy, form=form)
+        texts = {"student_number_written": numbers.get(copy, "")}
+        images, _ = simulate_booklet(bare, answers, person, replace(OFFICE, dpi=200), rng, copy, form=form, texts=texts)
         stack += images
     write_scan(stack, folder / "scan.pdf")
     return folder / "scan.pdf"
@@ -184,6 +185,8 @@ def test_booklets_of_a_class_list_know_whose_they_are(tmp_path: Path) -> None:
     lines = ["student_number,last_name,first_name,seat", *(",".join(one) for one in students)]
     roster.write_text("\n".join(lines), encoding="utf-8")
     made = print_booklets(write(tmp_path), output=tmp_path / "b.pdf", roster=roster, copies=1)
+    written = definitions(tmp_path)[0].field("student_number_written")
+    assert len(written.cells) == 6, "the number by hand is read as well"
     assert made.copies == 4 and made.table is not None
     copies = ["A-0001", "B-0002", "C-0003", "A-0004"]
     wanted = {copy: {**{one: frozenset({"A"}) for one in "12345"}, "6": frozenset({"1"})} for copy in copies}

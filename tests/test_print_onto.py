@@ -177,7 +177,7 @@ def test_an_exam_without_boxes_is_stamped_too(tmp_path: Path) -> None:
     canvas.drawString(30 * mm, 200 * mm, "1. Prove it.")
     canvas.save()
     made = print_onto(tmp_path / "open.pdf", output=tmp_path / "b.pdf")
-    assert {one.kind for one in loaded(made.layout).fields} == {FieldKind.DIGIT, FieldKind.TEXT}
+    assert {one.kind for one in loaded(made.layout).fields} == {FieldKind.DIGIT, FieldKind.HANDWRITTEN}
 
 
 def test_the_pdf_is_valid_and_our_fonts_are_embedded(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def test_one_mark_to_spare(tmp_path: Path) -> None:
 def test_whose_booklets_are(tmp_path: Path) -> None:
     layout = replace(bare(2), fields=(field("1", 1, UNEVEN), field("2", 2, SYMMETRIC[:7])))
     found = warnings(tmp_path, layout)
-    assert any("neither a grid nor a label says whose a booklet is" in one for one in found)
+    assert any("neither a number nor a label says whose a booklet is" in one for one in found)
     assert any("pages 1 and 2: nothing on it says of which copy it is" in one for one in found), found
     label = Field("label", FieldKind.STICKER, 1, region=Region(1, 100, 240, 60, 30))
     better = warnings(tmp_path, replace(layout, fields=(*layout.fields, label), page_code=CODE))

@@ -243,6 +243,8 @@ def _difference(one: _Pair, other: _Pair) -> _Pair:
 
 def _entry(fields: Sequence[Field], usual: _Look | None, tolerance: float, alike: float) -> _Entry:
     one = fields[0]
+    if one.cells:
+        return _cells_entry(one)
     if one.region is not None:
         region = one.region
         return _Entry(
@@ -277,6 +279,22 @@ def _entry(fields: Sequence[Field], usual: _Look | None, tolerance: float, alike
     if one.kind is not FieldKind.CREDIT:
         head += _values(one.boxes)
     return _Entry(name, (*head, *(styled or ())), tuple(tail), start, "origin", mergeable=one.kind in _ALIKE)
+
+
+def _cells_entry(one: Field) -> _Entry:
+    """A number by hand: a row of cells."""
+    first, second = one.cells[:2]
+    step = round(second.x_mm - first.x_mm, 3), round(second.y_mm - first.y_mm, 3)
+    comb = ("comb = true",) if first.frame_mm == 0 else (f"frame = {_number(first.frame_mm)}",)
+    head = (
+        f'kind = "{one.kind}"',
+        f'role = "{one.role}"',
+        f"page = {one.page}",
+        f"places = {len(one.cells)}",
+        f"size = {_list((first.width_mm, first.height_mm))}",
+        *comb,
+    )
+    return _Entry(one.id, head, (f"place_step = {_list(step, 3)}",), _centres(one.cells)[0], "origin", mergeable=False)
 
 
 _ALIKE = (FieldKind.CHOICE, FieldKind.CREDIT)

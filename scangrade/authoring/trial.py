@@ -33,8 +33,8 @@ _MARKS = (
 _UPRIGHT = "Make it look different when turned: leave one registration mark out, or move one by 15 mm along the edge; or add a [page_code]."
 _APART = "Add a [page_code] that says {page}; `scangrade layout print FORM.pdf` stamps one on a form."
 _SPARE = "Add a [page_code], or one more registration mark, so that one may be lost."
-_COPY = "Let the page code say {copy} too, or put a grid for the student number on every page."
-_WHOSE = 'Add a grid (kind = "digits", role = "student_number") or a place for a label (kind = "sticker").'
+_COPY = "Let the page code say {copy} too, or put the student number on every page."
+_WHOSE = 'Add a grid (kind = "digits"), cells for a number by hand (kind = "handwritten") or a place for a label (kind = "sticker").'
 
 _COPY_TRIED = "0001"
 
@@ -192,9 +192,10 @@ def _around(mark: Fiducial) -> tuple[float, float, float, float]:
 def _whose(layout: Layout) -> Iterator[_Found]:
     """Whether booklets hold together, and say whose they are."""
     kinds = {one.kind for one in layout.fields}
-    numbered = {one.page for one in layout.fields if one.kind is FieldKind.DIGIT and one.role == "student_number"}
+    numbers = (FieldKind.DIGIT, FieldKind.HANDWRITTEN)
+    numbered = {one.page for one in layout.fields if one.kind in numbers and one.role == "student_number"}
     if not numbered and FieldKind.STICKER not in kinds:
-        yield 0, "neither a grid nor a label says whose a booklet is: a person must say it for each of them", _WHOSE
+        yield 0, "neither a number nor a label says whose a booklet is: a person must say it for each of them", _WHOSE
     code = layout.page_code
     says_copy = code is not None and "{copy}" in code.content
     if len(layout.pages) > 1 and not says_copy:

@@ -375,7 +375,6 @@ def cover(
     if student.digits:
         number, right_y = number_grid(student, paper.right - grid_width, right_y, settings=settings)
         fields += number
-        written = next((one.region for one in number if one.region is not None), None)
     elif student.written:
         written = _region(paper.left, left_y + caption, min(80.0, left_width), 10.0)
         fields.append(Field("student_number_written", FieldKind.TEXT, 1, region=written, role="student_number"))
@@ -395,10 +394,26 @@ def number_grid(
     across, down = settings.digit_step_mm
     fields: list[Field] = []
     y = top + settings.caption_mm
-    if student.written:
-        written = _region(left, y, student.digits * across, 10.0)
-        fields.append(Field("student_number_written", FieldKind.TEXT, 1, region=written, role="student_number"))
-        y += 10.0 + settings.text_gap_mm
+    if student.written and student.digits > 1:
+        width, height = settings.cell_mm
+        middle = y + settings.cell_frame_mm + height / 2
+        name = "student_number_written"
+        cells = tuple(
+            Box(
+                name,
+                str(place + 1),
+                1,
+                round(left + (place + 0.5) * across, 2),
+                round(middle, 2),
+                width,
+                height,
+                settings.cell_frame_mm,
+            )
+            for place in range(student.digits)
+        )
+        row = _region(left, y, student.digits * across, height + 2 * settings.cell_frame_mm)
+        fields.append(Field(name, FieldKind.HANDWRITTEN, 1, region=row, role="student_number", cells=cells))
+        y += height + 2 * settings.cell_frame_mm + settings.text_gap_mm
     y += settings.box_mm / 2 + settings.frame_mm
     for place in range(student.digits):
         name = f"student_number.{place + 1}"

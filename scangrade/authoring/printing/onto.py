@@ -34,12 +34,12 @@ from scangrade.authoring.printing.booklets import (
 )
 from scangrade.authoring.printing.copies import Sheet, laid_over
 from scangrade.authoring.printing.sheets import (
-    drawn_box,
+    drawn_boxes,
     drawn_marks,
     free_page,
     front_bodies,
     front_page,
-    number_frame,
+    number_caption,
     ruler,
 )
 from scangrade.authoring.printing.students import code_beside, on_unprinted, text_beside, without_letters
@@ -400,11 +400,8 @@ def _on_first_page(front: Front, stamped: _Stamped, paper: Paper, settings: Prin
             settings=settings,
         )
     elif stamped.number is not None:
-        written = next((one.region for one in stamped.fields if one.region and one.kind is FieldKind.TEXT), None)
-        yield from number_frame(
-            stamped.number.left, stamped.number.top, written, front.student.digits, words, settings=settings
-        )
-    yield from (drawn_box(box) for one in stamped.fields for box in one.boxes)
+        yield number_caption(stamped.number.left, stamped.number.top, words)
+    yield from drawn_boxes(stamped.fields)
     if stamped.cover is None and stamped.ruler:
         yield from ruler(paper, words, settings)
 

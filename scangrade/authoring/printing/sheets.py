@@ -14,7 +14,7 @@ from scangrade.authoring.printing.versions import Placed
 from scangrade.authoring.printing.words import WORDS, Words
 from scangrade.definitions.exam import LETTERS, Asked, Exam, Front
 from scangrade.errors import Issue, Severity
-from scangrade.model import Box, Fiducial, Region
+from scangrade.model import Box, Fiducial, Field, Region
 from scangrade.settings import PRINT, PrintSettings
 
 _QUIET = "luma(90)"
@@ -153,7 +153,7 @@ def booklet(
         for slot in arrangement.slots:
             if slot.page == page:
                 things += _question(exam, slot, placed[slot.place], texts, paper, words, settings)
-        things += [drawn_box(box) for one in arrangement.layout.fields if one.page == page for box in one.boxes]
+        things += drawn_boxes(one for one in arrangement.layout.fields if one.page == page)
         if page in arrangement.free:
             things.append(free_page(paper, words))
         made.append("\n".join(things))
@@ -215,27 +215,23 @@ def front_page(
             dash = '"dashed"' if region is cover.label else '"solid"'
             yield _region(region, f"(thickness: {settings.frame_line_mm}mm, paint: {_LINE}, dash: {dash})")
     if cover.number is not None:
-        yield from number_frame(*cover.number, cover.written, front.student.digits, words, settings=settings)
+        yield number_caption(*cover.number, words)
+    if cover.written is not None:
+        yield _region(cover.written, f"{settings.frame_line_mm}mm + {_LINE}")
     for top, name in ((cover.marking, "marking"), (cover.instructions, "instructions")):
         yield _at(paper.left, top, _block(paper.across, texts[name].code))
     yield from ruler(paper, words, settings)
 
 
-def number_frame(
-    x: float, y: float, written: Region | None, digits: int, words: Words, *, settings: PrintSettings = PRINT
-) -> Iterator[str]:
-    """Caption of a student number, and the frame to write it in."""
-    yield _at(x, y, _quiet(words.number))
-    if written is not None:
-        yield _region(written, f"{settings.frame_line_mm}mm + {_LINE}")
-        yield from _dividers(written, digits)
+def number_caption(x: float, y: float, words: Words) -> str:
+    """Typst code of what stands above the place of a student number."""
+    return _at(x, y, _quiet(words.number))
 
 
-def _dividers(region: Region, digits: int) -> Iterator[str]:
-    """Thin lines between the digits of a written number."""
-    for number in range(1, digits):
-        x = region.x_mm + number * region.width_mm / digits
-        yield _at(x, region.y_mm, f"#line(angle: 90deg, length: {region.height_mm:g}mm, stroke: 0.1mm + {_LINE})")
+def drawn_boxes(fields: Iterable[Field]) -> Iterator[str]:
+    """Typst code of the boxes to mark and the cells to write in of some fields."""
+    for one in fields:
+        yield from (drawn_box(box) for box in (*one.boxes, *one.cells))
 
 
 def ruler(paper: Paper, words: Words, settings: PrintSettings = PRINT) -> Iterator[str]:
