@@ -21,7 +21,7 @@ from tests.fake_reader import FakeReader, booklet, write_exam
 
 REPOSITORY = Path(__file__).parents[1]
 BOOKLETS = 40
-PAGE_S = 0.02
+PAGE_S = 0.05
 
 
 class SlowReader(FakeReader):

@@ -102,8 +102,10 @@ def test_two_on_one_run(exam: tuple[list[str], dict[str, bytes]], tmp_path: Path
     run = tmp_path / "run"
     with start(arguments, run) as first:
         wait_until(lambda: stored(run) >= 1)
+        os.killpg(first.pid, signal.SIGSTOP)  # however slow the machine is: the first one has not finished
         with start(arguments, run) as second:
             _, said = second.communicate(timeout=60)
+        os.killpg(first.pid, signal.SIGCONT)
         assert second.returncode == 2
         assert "another scangrade is working on this run" in said
         first.communicate(timeout=60)
