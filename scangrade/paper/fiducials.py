@@ -202,8 +202,9 @@ def _without_streaks(mask: Gray, length: int) -> Gray:
 
 def _candidates(mask: Gray, fiducials: Sequence[Fiducial], low: float, high: float, limits: RegistrationLimits) -> _ByKind:
     labels, stats, centroids = _components(mask)
-    width = stats[:, cv2.CC_STAT_WIDTH].astype(np.float64)
-    height = stats[:, cv2.CC_STAT_HEIGHT].astype(np.float64)
+    # a page that is ink all over has a background of no pixel
+    width = np.maximum(stats[:, cv2.CC_STAT_WIDTH], 1).astype(np.float64)
+    height = np.maximum(stats[:, cv2.CC_STAT_HEIGHT], 1).astype(np.float64)
     fill = stats[:, cv2.CC_STAT_AREA] / (width * height)
     aspect = np.minimum(width, height) / np.maximum(width, height)
     size = np.maximum(width, height)
