@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -258,7 +259,7 @@ def test_names_by_template(demo: Demo, tmp_path: Path) -> None:
 
 
 def test_a_page_that_is_not_the_one_read_costs_its_booklet_only(copy: Demo, tmp_path: Path) -> None:
-    with sqlite3.connect(copy.run / "run.sqlite") as db:
+    with closing(sqlite3.connect(copy.run / "run.sqlite")) as db, db:
         db.execute("UPDATE pages SET image_sha256 = 'other' WHERE copy = '0003' AND page = 2")
     made = annotate_run(copy.run, out=tmp_path / "out")
     failed = [one for one in made.booklets if one.status is FileStatus.FAILED]
@@ -272,7 +273,7 @@ def test_a_page_that_is_not_the_one_read_costs_its_booklet_only(copy: Demo, tmp_
 def move_scans(demo: Demo, folder: Path, *, names: str = "*.pdf") -> Path:
     """Let the run believe that its scans lie in a folder, and put them there."""
     folder.mkdir()
-    with sqlite3.connect(demo.run / "run.sqlite") as db:
+    with closing(sqlite3.connect(demo.run / "run.sqlite")) as db, db:
         for (path,) in db.execute("SELECT path FROM scans").fetchall():
             shutil.copy(path, folder / Path(path).name)
             db.execute("UPDATE scans SET path = ? WHERE path = ?", (str(folder / Path(path).name), path))

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def points() -> dict[str, tuple[str, ...]]:
 
 
 def pictures() -> list[bytes]:
-    with sqlite3.connect("run/run.sqlite") as db:
+    with closing(sqlite3.connect("run/run.sqlite")) as db, db:
         found = [blob for (blob,) in db.execute("SELECT pictures FROM pages WHERE pictures IS NOT NULL")]
     db.close()
     return found

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -154,7 +155,7 @@ with store._transaction() as db:
 
 
 def test_pages_that_were_read_without_pictures_are_read_again(tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / STORE_NAME) as db:
+    with closing(sqlite3.connect(tmp_path / STORE_NAME)) as db, db:
         for statement in MIGRATIONS[0]:
             db.execute(statement)
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -171,7 +172,7 @@ def test_pages_that_were_read_without_pictures_are_read_again(tmp_path: Path) ->
 
 def test_a_newer_store_is_refused(store: Store, tmp_path: Path) -> None:
     store.close()
-    with sqlite3.connect(tmp_path / STORE_NAME) as db:
+    with closing(sqlite3.connect(tmp_path / STORE_NAME)) as db, db:
         db.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
     db.close()
     known = len(MIGRATIONS)
@@ -180,7 +181,7 @@ def test_a_newer_store_is_refused(store: Store, tmp_path: Path) -> None:
 
 
 def test_a_foreign_database_is_refused_and_left_alone(tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / STORE_NAME) as db:
+    with closing(sqlite3.connect(tmp_path / STORE_NAME)) as db, db:
         db.execute("CREATE TABLE notes (text)")
     db.close()
     before = (tmp_path / STORE_NAME).read_bytes()
@@ -202,7 +203,7 @@ def test_a_store_that_cannot_be_made(tmp_path: Path) -> None:
 
 def test_the_store_guards_its_facts(store: Store, tmp_path: Path) -> None:
     store.close()
-    with sqlite3.connect(tmp_path / STORE_NAME) as db:
+    with closing(sqlite3.connect(tmp_path / STORE_NAME)) as db, db:
         mode = db.execute("PRAGMA journal_mode").fetchone()
         with pytest.raises(sqlite3.IntegrityError):
             db.execute("INSERT INTO pages (scan, scan_page, state) VALUES (1, 1, 'done')")

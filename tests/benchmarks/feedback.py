@@ -14,6 +14,7 @@ import hashlib
 import sqlite3
 import sys
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 import pikepdf
@@ -69,7 +70,7 @@ def make_run(folder: Path, office: int | None, booklets: int) -> None:
     layout.write_text(text.replace('kind = "digits"\nrole = "student_number"', 'kind = "digits"'), encoding="utf-8")
     run = folder / "run"
     grade([stack / "scans"], layout=layout, rubric=RUBRIC, out=run, workers=2)
-    with sqlite3.connect(run / "run.sqlite") as db:
+    with closing(sqlite3.connect(run / "run.sqlite")) as db, db:
         scans = db.execute("SELECT id, path, page_count FROM scans ORDER BY position").fetchall()
         columns = [row[1] for row in db.execute("PRAGMA table_info(pages)")]
         pages = [dict(zip(columns, row, strict=True)) for row in db.execute("SELECT * FROM pages")]
