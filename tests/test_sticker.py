@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import shutil
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from unittest import mock
@@ -37,7 +39,7 @@ from scangrade.model import (
 from scangrade.paper import sticker as sticker_reading
 from scangrade.paper.rasterise import PageImage
 from scangrade.paper.read import FormReader, read_page
-from scangrade.run.store import MIGRATIONS, Store
+from scangrade.run.store import APPLICATION_ID, MIGRATIONS, STORE_NAME, Store
 from tests import labels
 from tests.labels import Label
 from tests.records import layout, number_answers, number_grid, region
@@ -252,8 +254,12 @@ def test_each_witness_has_its_word() -> None:
 
 
 def test_a_sticker_is_stored_and_older_runs_open(tmp_path: Path) -> None:
-    with mock.patch("scangrade.run.store.MIGRATIONS", MIGRATIONS[:3]):
-        Store(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / STORE_NAME)) as older:
+        for statement in (statement for step in MIGRATIONS[:3] for statement in step):
+            older.execute(statement)
+        older.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        older.execute("PRAGMA user_version = 3")
+        older.commit()
     with Store(tmp_path) as store:
         columns = {name for _, name, *_ in store.query("PRAGMA table_info(pages)")}
     assert "sticker" in columns
