@@ -195,6 +195,8 @@ def test_all_workers_gone_is_said_and_nothing_is_lost(
 
             def advance(self, pages: int) -> None:
                 self.done += pages
+                if not pages:  # a file was opened
+                    return
                 stop(crew)
                 monkeypatch.setattr(settings, "CLUSTER", ClusterPatience(patience_s=2, look_every_s=0.2))
 
