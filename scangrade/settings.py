@@ -1080,6 +1080,12 @@ class ReviewSettings:
     picture_processes: int = 2
     """Processes that cut pictures: one for what is looked at, one for what comes next."""
 
+    picture_niceness: int = 10
+    """How far they stand back behind the server and the browser, 0 to 19: the first pictures of boxes are there without them."""
+
+    quiet_s: float = 1.0
+    """How long nothing was asked before pictures are cut ahead: a page is loaded, and looked at, in that time."""
+
     seconds: Mapping[str, float] = field(
         default_factory=lambda: {
             "unsure_mark": 2.0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from scangrade.review.pictures import Pictures
 from scangrade.review.queue import Group, in_order
 from scangrade.run.files import Table, as_csv, with_rows, write_whole
 from scangrade.run.store import Store
+from scangrade.settings import REVIEW
+from scangrade.standing import UnsureBox
 from tests.fake_reader import FakeReader, booklet, write_exam
 
 
@@ -165,3 +168,27 @@ def test_what_reviewers_disagree_on_is_a_group_of_its_own(run: Path, store: Stor
         assert {one.flag.kind for one in disputed} == {FlagKind.DISAGREEMENT}
 
     asyncio.run(session())
+
+
+def test_pictures_are_cut_ahead_only_once_nothing_was_asked_for_a_while(
+    run: Path, store: Store, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = made_desk(run, store, pictures)
+    one = UnsureBox("01", 1, "image", "q", "A", 0, 0.5, "q")
+    monkeypatch.setattr(desk, "unsure", lambda: {"one": one})
+    done: list[str] = []
+
+    async def cut(*_: object) -> bytes:
+        done.append("cut")
+        return b""
+
+    async def sleep(seconds: float) -> None:
+        done.append("waited")
+        assert 0 < seconds <= REVIEW.quiet_s
+        desk.asked -= seconds
+
+    monkeypatch.setattr(desk, "box_picture", cut)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    desk.asked = time.monotonic()
+    asyncio.run(desk.cut_ahead())
+    assert (done[0], done[-1]) == ("waited", "cut")

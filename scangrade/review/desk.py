@@ -117,6 +117,7 @@ class Desk:
         self.pictures = pictures
         self.trouble = ""  #: why files could not be written
         self.written_at = ""  #: when they last were
+        self.asked = 0.0  #: when a browser last asked for anything, on the monotonic clock
         self._store = store
         self._scans = {scan.name: scan for scan in store.scans()}
         self._boxes = {page.number: definitions.layout.boxes(page.number) for page in definitions.layout.pages}
@@ -269,6 +270,8 @@ class Desk:
             if one.image in seen:
                 continue
             seen.add(one.image)
+            while (wait := self.asked + REVIEW.quiet_s - time.monotonic()) > 0:
+                await asyncio.sleep(wait)
             picture = await self.box_picture(At(one.booklet, one.page, one.row, one.image, self._boxes[one.page][one.row]))
             if isinstance(picture, NoPicture) and len(seen) > 3 and self.moved_scans():
                 return

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import functools
 import multiprocessing
+import os
 import signal
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
@@ -78,8 +79,10 @@ _scan: tuple[Source, ScanFile] | None = None
 _checked: dict[tuple[Path, str], bool] = {}
 
 
-def _quiet() -> None:
+def _stand_back() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's
+    if hasattr(os, "nice"):
+        os.nice(REVIEW.picture_niceness)
 
 
 def _open(source: Source) -> ScanFile | NoPicture:
@@ -232,7 +235,7 @@ class Pictures:
         for _ in range(2):
             if self._pool is None:
                 self._pool = ProcessPoolExecutor(
-                    REVIEW.picture_processes, mp_context=multiprocessing.get_context("spawn"), initializer=_quiet
+                    REVIEW.picture_processes, mp_context=multiprocessing.get_context("spawn"), initializer=_stand_back
                 )
             try:
                 return await asyncio.get_running_loop().run_in_executor(self._pool, functools.partial(do, *arguments))

@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import socket
 import sys
+import time
 import webbrowser
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -158,6 +159,7 @@ def _running(app: Guard, desk: Desk, link: str) -> Callable[..., object]:
 
     async def application(scope, receive, send) -> None:  # type: ignore[no-untyped-def]
         if scope["type"] != "lifespan":
+            desk.asked = time.monotonic()
             await app(scope, receive, send)
             return
         await receive()
