@@ -1160,6 +1160,14 @@ EXPORT = ExportSettings()
 class DetectSettings:
     """What counts as a box, a frame or a registration mark on a blank form, and what belongs together."""
 
+    least_cells: int = 5
+    least_cell_width_mm: float = 4.5
+    least_cell_height_mm: float = 5.5
+    """Cells of a row for a number by hand, and their least size: boxes to be marked have 3 to 5 mm, and stand apart."""
+
+    most_cell_gap_mm: float = 2.5
+    """Between the insides of two cells: they share a line, or stand as close as the columns of a digit grid below them."""
+
     dpi: float = 300.0
     """Resolution at which a page is looked at: the line of a ballot box of 10 pt is 2 pixels wide there, and places are good to 0.1 mm."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -86,4 +87,6 @@ if __name__ == "__main__":
     assert defaults is not None
     # what workers import must be of the module's own name, not of __main__
     defaults["reader"] = importlib.import_module("tests.slow_reader").SlowReader
+    if hasattr(signal, "SIGHUP"):  # what the tests run below may ignore it, as nohup does, and its children with it
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     main()

@@ -43,6 +43,19 @@ def dask(command: str, folder: Path, *options: str) -> subprocess.Popen[bytes]:
         )
 
 
+def address_in(folder: Path) -> str:
+    """Wait for a scheduler to say its address there; as `--on` takes it."""
+    found: list[str] = []
+
+    def said() -> bool:
+        with contextlib.suppress(OSError, ValueError):  # not there yet, or not written to its end
+            found.append(json.loads((folder / "scheduler.json").read_text())["address"])
+        return bool(found)
+
+    wait_until(said)
+    return found[0].replace("tcp://", "dask://")
+
+
 def workers(folder: Path, *options: str) -> subprocess.Popen[bytes]:
     return dask("dask_worker", folder, "--nworkers", "2", "--nthreads", "1", "--local-directory", str(folder), *options)
 
@@ -58,10 +71,10 @@ def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, P
     """A scheduler without workers: its address as `--on` takes it, and the folder by whose file workers find it."""
     folder = tmp_path_factory.mktemp("cluster")
     process = dask("dask_scheduler", folder, "--host", "127.0.0.1", "--port", "0")
-    file = folder / "scheduler.json"
-    wait_until(file.exists)
-    yield json.loads(file.read_text())["address"].replace("tcp://", "dask://"), folder
-    stop(process)
+    try:
+        yield address_in(folder), folder
+    finally:
+        stop(process)
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +82,10 @@ def on(scheduler: tuple[str, Path]) -> Iterator[str]:
     """The address of a cluster of two workers."""
     address, folder = scheduler
     process = workers(folder)
-    yield address
-    stop(process)
+    try:
+        yield address
+    finally:
+        stop(process)
 
 
 @pytest.fixture
@@ -165,8 +180,7 @@ def test_no_scheduler_and_no_worker_are_told_apart(
     folder.mkdir()
     process = dask("dask_scheduler", folder, "--host", "127.0.0.1", "--port", "0")
     try:
-        wait_until((folder / "scheduler.json").exists)
-        address = json.loads((folder / "scheduler.json").read_text())["address"].replace("tcp://", "dask://")
+        address = address_in(folder)
         with pytest.raises(UsageError, match="the cluster has no worker"):
             grade(given, out=tmp_path / "run", cluster=address, reader=FakeReader, **exam)
     finally:
@@ -183,8 +197,7 @@ def test_all_workers_gone_is_said_and_nothing_is_lost(
     crew = workers(folder)
     given = scans(tmp_path)
     try:
-        wait_until((folder / "scheduler.json").exists)
-        address = json.loads((folder / "scheduler.json").read_text())["address"].replace("tcp://", "dask://")
+        address = address_in(folder)
 
         class Watch:
             """Takes all workers away after the first pages."""

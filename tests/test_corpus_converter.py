@@ -178,8 +178,10 @@ def test_sheets_may_say_next_to_nothing(tmp_path: Path) -> None:
     bubble = {"value": "A/B", "x": 10, "y": 20, "w": 10, "h": 10}
     data: dict[str, Any] = {
         "layout": {"page_width": 300, "page_height": 400, "fields": [{"name": "q/1", "bubbles": [bubble]}]},
-        "pages": [{"scan": "missing.png"}],
+        "pages": [{"scan": "damaged.png"}],
     }
+    (tmp_path / "scans").mkdir()
+    (tmp_path / "scans" / "damaged.png").write_bytes(b"no picture")
     (tmp_path / "case.json").write_text(json.dumps(data), encoding="utf-8")
     case = load_case(tmp_path)
     assert loaded(case, 0, tmp_path).boxes(1)[0].key == "q-1/A-B"

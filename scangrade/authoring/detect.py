@@ -277,6 +277,7 @@ def _renamed(one: Field, whole: str, name: str) -> Field:
         group=name if one.group else "",
         question=question,
         boxes=tuple(replace(box, field=field_id) for box in one.boxes),
+        cells=tuple(replace(cell, field=field_id) for cell in one.cells),
     )
 
 

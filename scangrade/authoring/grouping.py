@@ -120,10 +120,43 @@ def group_boxes(art: Artwork, *, settings: DetectSettings = DETECT) -> Found:
         inside = sorted((one for one in art.characters if box.holds(one.x, one.y)), key=lambda one: one.left)
         page.printed[box] = "".join(one.text for one in inside) if len(inside) <= 4 else ""
     page.outside = [word for word in art.words if not any(box.holds(word.x, word.y) for box in art.outlines)]
+    by_hand = list(_cell_rows(page))
     groups = [*_digit_grids(page), *_credits(page), *_choices(page)]
     _name(groups, page)
-    fields = [one for group in groups for one in _fields(group, page)]
+    fields = [*by_hand, *(one for group in groups for one in _fields(group, page))]
     return Found((*fields, *_regions(page, groups)), tuple(page.notes))
+
+
+# --------------------------------------------------------------------------- cells
+
+
+def _cell_rows(page: _Page) -> Iterator[Field]:
+    """Rows of cells for a number by hand: larger than a box to be marked, higher than wide, nothing printed inside, close to each other."""
+    settings = page.settings
+    large = [
+        one
+        for one in page.free
+        if one.shape is Shape.SQUARE
+        and one.width >= settings.least_cell_width_mm
+        and one.height >= max(settings.least_cell_height_mm, one.width)
+        and not page.printed[one]
+    ]
+    for row in _rows(large, settings):
+        gaps = [after.x - before.x - (after.width + before.width) / 2 for before, after in pairwise(row)]
+        if len(row) < settings.least_cells or max(gaps) > settings.most_cell_gap_mm:
+            continue
+        page.free = [one for one in page.free if one not in row]
+        name, number = "student_number_written", page.art.number
+        cells = tuple(
+            Box(name, str(place), number, one.x, one.y, one.width, one.height, one.frame)
+            for place, one in enumerate(row, start=1)
+        )
+        left, right = row[0].x - row[0].width / 2 - row[0].frame, row[-1].x + row[-1].width / 2 + row[-1].frame
+        top = min(one.y - one.height / 2 - one.frame for one in row)
+        bottom = max(one.y + one.height / 2 + one.frame for one in row)
+        region = Region(number, left, top, right - left, bottom - top)
+        page.notes.append(f"the {len(row)} cells in a row are taken for the student number by hand.")
+        yield Field(name, FieldKind.HANDWRITTEN, number, region=region, role="student_number", cells=cells)
 
 
 # --------------------------------------------------------------------------- letters of boxes
