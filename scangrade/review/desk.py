@@ -11,6 +11,7 @@ import json
 import math
 import statistics
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -642,25 +643,32 @@ class Desk:
     async def write(self) -> None:
         """Write the files as everything stands."""
         while self._late:
-            self._conclude(4)
-            await asyncio.sleep(0)
+            self._conclude(1)
+            await asyncio.sleep(0)  # decisions come first
         # what is decided while the files are being written goes into the next ones
         changed, moved, began, seq = sorted(self._unwritten), self._pages_moved, self._changed_since, self.seq
         self._unwritten, self._pages_moved, self._changed_since = set(), False, 0.0
         self._writing = True
         standing, definitions = self.standing, self.definitions
-        known = [standing.booklet(one) for one in changed if one in standing.identities]
+        known = []
+        for one in changed:
+            if one in standing.identities:
+                known.append(standing.booklet(one))
+                await asyncio.sleep(0)
+        gone = [one for one in changed if one not in standing.identities]
         flags = standing.flags()
-        marks = {
-            one: marks_table([held.laid.booklet], {one: held.laid.answers}, flags, definitions.layout)
-            for held in known
-            for one in [held.laid.booklet.id]
-        } | {one: marks_table([], {}, [], definitions.layout) for one in changed if one not in standing.identities}
         pages = self._pages_of(known) if moved else ()
         cards, identities = standing.cards(), list(standing.identities.values())
 
         def write_all() -> None:
             table, _ = gradebook(cards, identities, definitions.rubric, definitions.roster)
+            of_booklet: dict[str, list[Flag]] = defaultdict(list)
+            for flag in flags:
+                of_booklet[flag.booklet].append(flag)
+            marks = {one: marks_table([], {}, [], definitions.layout) for one in gone}
+            for held in known:
+                one = held.laid.booklet.id
+                marks[one] = marks_table([held.laid.booklet], {one: held.laid.answers}, of_booklet[one], definitions.layout)
             path = self.folder / MARKS
             if marks and path.is_file():
                 rows: dict[tuple[str, ...], Rows] = {(one,): table.rows for one, table in marks.items()}
