@@ -243,3 +243,27 @@ def test_a_project_of_amc_with_cells_of_another_kind(change: str, said: str, tmp
     with pytest.raises(ImportFaultsError) as caught:
         import_layout(path, output=tmp_path / "layout.toml")
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("mid,1", "the type of the question is missing"),
+        ("mid,1,schoice", 'the solution is ""; it must be 2 to 5 of 0 and 1'),
+        ("mid", 'the question is ""'),
+    ],
+)
+def test_a_row_of_an_exam_that_ends_early(row: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "exam.csv"
+    path.write_text(f"exam,question,type,solution,points\n{row}\nmid,2,schoice,01000,1\n")
+    with pytest.raises(ImportFaultsError, match=re.escape(said)):
+        import_layout(path, output=tmp_path / "made.toml")
+
+
+def test_a_project_of_amc_with_text_that_is_none(tmp_path: Path) -> None:
+    path = amc_project(tmp_path, form(questions=3))
+    content = path.read_bytes()
+    assert content.count(b"layout_box") > 1
+    path.write_bytes(content.replace(b"layout_box", b"layout_b\xff\xb6"))
+    with pytest.raises(UsageError):
+        import_layout(path, output=tmp_path / "made.toml")

@@ -321,3 +321,13 @@ def test_content_is_what_tells_files_apart(tmp_path: Path) -> None:
     assert one.name == (tmp_path / "a").as_posix()
     with pytest.raises(UsageError, match="cannot be read"):
         content_sha256(tmp_path)
+
+
+def test_a_damaged_schema_whose_words_are_no_text_is_told(tmp_path: Path) -> None:
+    Store(tmp_path).close()
+    path = tmp_path / STORE_NAME
+    content = path.read_bytes()
+    at = content.index(b"tablescansscans") + len("table")
+    path.write_bytes(content[:at] + b"\xe7\xff" + content[at + 2 :])  # the name, and with it what SQLite says of it
+    with pytest.raises(UsageError, match="damaged"):
+        Store(tmp_path)

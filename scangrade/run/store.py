@@ -696,6 +696,10 @@ class Store:
                     " Choose another folder with `--out`, or restore the file."
                 ) from error
             raise
+        except UnicodeDecodeError as error:  # what SQLite quotes of a damaged schema need not be text
+            raise UsageError(
+                f"{self.path}: damaged, or not a run store. Choose another folder with `--out`, or restore the file."
+            ) from error
 
 
 def _head(path: Path) -> str:

@@ -54,6 +54,9 @@ _NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
     "scoring_answer": ("student", "question", "answer", "correct", "strategy"),
 }
 
+#: What reading a damaged data base raises: what SQLite quotes of it in its errors may be no text.
+_UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
+
 Row = Mapping[str, Any]
 
 
@@ -96,7 +99,7 @@ def is_layout(file: Path) -> bool:
             if start.read(len(_MAGIC)) != _MAGIC:
                 return False
         return set(_TABLES) <= _tables(file)
-    except (OSError, sqlite3.Error):
+    except (OSError, *_UNREADABLE):
         return False
 
 
@@ -170,7 +173,7 @@ def _from_base(file: Path) -> tuple[list[_Sheet], dict[int, str]]:
         with closing(_connected(file)) as base:
             sheets = _sheets(file, base, tables)
             names = {row["question"]: str(row["name"]) for row in _rows(file, base, "layout_question")}
-    except sqlite3.Error as error:
+    except _UNREADABLE as error:
         raise _fault(
             file, f"cannot be read as AMC's layout: {error}.", "Give the `data/layout.sqlite` of a project."
         ) from None
@@ -252,6 +255,7 @@ def _folder(file: Path) -> Path:
 def _connected(file: Path) -> sqlite3.Connection:
     base = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)
     base.row_factory = sqlite3.Row
+    base.text_factory = lambda held: held.decode("utf-8", "replace")  # a damaged text is no reason to end
     return base
 
 
@@ -534,7 +538,7 @@ def _scoring(layout: Path, sheet: int) -> _Scoring | None:
                     tuple(str(one["answer"]) for one in own if one["correct"]),
                     {str(one["answer"]): text for one in own if (text := str(one["strategy"] or "").strip(", "))},
                 )
-    except sqlite3.Error as error:
+    except _UNREADABLE as error:
         raise _fault(file, f"cannot be read as AMC's scoring: {error}.", "Let AMC make the scoring data again.") from None
     return _Scoring(main.strip(","), questions)
 

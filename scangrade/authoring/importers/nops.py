@@ -129,7 +129,9 @@ def _exercises(file: Path) -> tuple[list[_Exercise], list[Issue]]:
     for line, row in enumerate(rows[1:], start=2):
         if not any(cell.strip() for cell in row):
             continue
-        cells = dict(zip(header, (cell.strip() for cell in row), strict=False))
+        cells = dict.fromkeys(header, "") | dict(
+            zip(header, (cell.strip() for cell in row), strict=False)
+        )  # a row may end early
         fault = _fault(cells)
         if fault:
             issues.append(Issue(Severity.ERROR, f"{file}:{line}", *fault))
@@ -156,6 +158,8 @@ def _fault(cells: Mapping[str, str]) -> tuple[str, str] | None:
         return f'the question is "{number}"; it must be a number from 1.', ""
     if int(number) > _MOST_QUESTIONS:
         return f"question {number}: the sheet has room for {_MOST_QUESTIONS} questions.", ""
+    if not kind:
+        return "the type of the question is missing.", "Give schoice, mchoice, num or string, as exams2nops has it."
     if kind in _CHOICES and not re.fullmatch(r"[01]{2,5}", solution, re.ASCII):
         advice = "Spreadsheets drop zeros in front: have the column as text, or write the file in R."
         return f'question {number}: the solution is "{solution}"; it must be 2 to 5 of 0 and 1, one per alternative.', advice
