@@ -87,6 +87,8 @@ if __name__ == "__main__":
     assert defaults is not None
     # what workers import must be of the module's own name, not of __main__
     defaults["reader"] = importlib.import_module("tests.slow_reader").SlowReader
-    if hasattr(signal, "SIGHUP"):  # what the tests run below may ignore it, as nohup does, and its children with it
+    # what the tests run below may ignore these, as nohup and background jobs do, and its children with it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
     main()
