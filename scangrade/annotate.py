@@ -601,8 +601,7 @@ def _concealed(definitions: Definitions, number: int, page: PageRead) -> tuple[N
             for box in field.boxes
         ]
         if field.region is not None:
-            one = field.region
-            boxes.append((one.x_mm, one.y_mm, one.x_mm + one.width_mm, one.y_mm + one.height_mm))
+            boxes.append(field.region.edges)
         left, top = min(box[0] for box in boxes) - beyond, min(box[1] for box in boxes) - beyond
         right, bottom = max(box[2] for box in boxes) + beyond, max(box[3] for box in boxes) + beyond
         corners = [(left, top), (right, top), (right, bottom), (left, bottom)]

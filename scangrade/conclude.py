@@ -186,7 +186,7 @@ def grade_booklets(
     added = added_pages(decisions, by_hand, find)
     known = {read.booklet.id for read in machine.booklets}
     reads = [*machine.booklets, *(made_by_hand(one, definitions) for one in sorted(added.keys() - known))]
-    neighbours = [read.booklet for read in machine.booklets[: settings.REVIEW.neighbours]]
+    neighbours = [read.booklet for read in machine.booklets[: settings.DECIDE.neighbours]]
     laid = [lay_decisions(one, added.get(one.booklet.id, ()), definitions, decisions, neighbours=neighbours) for one in reads]
     identities, claim_flags = claims([one.identity for one in laid], definitions)
     flags = [*open_general(machine.flags, machine.asides, decisions), *claim_flags]

@@ -98,7 +98,7 @@ def forget(run: Path, *, numbers: bool = False) -> Forgotten:
             added = added_pages(decisions, store.pages_by_hand(), find)
             known = {one.booklet.id for one in machine.booklets}
             reads = [*machine.booklets, *(made_by_hand(one, definitions) for one in sorted(added.keys() - known))]
-            neighbours = [one.booklet for one in machine.booklets[: settings.REVIEW.neighbours]]
+            neighbours = [one.booklet for one in machine.booklets[: settings.DECIDE.neighbours]]
             laid = (
                 lay_decisions(one, added.get(one.booklet.id, ()), definitions, only_pages, neighbours=neighbours)
                 for one in reads

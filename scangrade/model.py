@@ -100,6 +100,11 @@ class Region:
     width_mm: float
     height_mm: float
 
+    @property
+    def edges(self) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom, in mm."""
+        return self.x_mm, self.y_mm, self.x_mm + self.width_mm, self.y_mm + self.height_mm
+
 
 @dataclass(frozen=True, slots=True)
 class Field:

@@ -290,6 +290,11 @@ class MeasureSettings:
     pixels_per_mm: float = 7.0
     """Resolution of the sampled patches: 178 dpi, the finest that the usual scans really hold."""
 
+    finest_per_mm: float = 6.0
+    finest_of_cells_per_mm: float = 8.0
+    """Samples of which the pixels of kept pictures are means: of boxes as many as a scan of 150 dpi has, of cells for handwritten digits
+    more, since their strokes are half a millimetre wide."""
+
     inset_mm: float = 0.35
     """Margin inside the frame that is left out: blur of the frame at 150 dpi, and an error of registration of 0.15 mm."""
 
@@ -699,6 +704,10 @@ class DecideSettings:
     """Questions of a booklet that such lines run through at least: a line through one question strikes it out. Of 87 boxes with such
     a line, from training, that the ink left open and the network thought empty at 0.9 to 0.97, none was marked, and 6 were struck out."""
 
+    neighbours: int = 40
+    """Booklets from which it is learned what empty boxes look like, when another image of a page counts than the machine took: their
+    10,000 boxes are decided within half a second, and hold each letter hundreds of times."""
+
     most_for_trust: int = 24
     most_boxes_for_trust: int = 2000
     least_for_trust: int = 8
@@ -1036,10 +1045,6 @@ AUDIT = AuditSettings()
 @dataclass(frozen=True, slots=True)
 class ReviewSettings:
     """How decisions by people are asked for, shown and kept."""
-
-    neighbours: int = 40
-    """Booklets from which it is learned what empty boxes look like, when another image of a page counts than the machine took: their
-    10,000 boxes are decided within half a second, and hold each letter hundreds of times."""
 
     booklets_in_memory: int = 200
     """Booklets held with all their boxes: those that a reviewer comes back to. One takes half a megabyte, and 2 ms to load again."""

@@ -111,7 +111,17 @@ def machine_print(store: Store) -> str:
     return _print(store, facts)
 
 
-def _print(store: Store, facts: Mapping[str, str]) -> str:
+#: Groups of settings that no result follows from: how work is shared out, kept, shown, drawn and printed.
+_NO_RESULT: Final = frozenset(
+    ("WORK", "CLUSTER", "STORE", "STATISTICS", "REPORT", "ANNOTATE", "AUDIT", "REVIEW", "EXPORT", "DETECT", "PRINT", "TRIAL")
+)
+
+
+def _print(store: Store, facts: dict[str, str]) -> str:
+    thresholds = json.loads(facts.get("thresholds", "{}"))
+    facts["thresholds"] = json.dumps(
+        {name: held for name, held in thresholds.items() if name not in _NO_RESULT}, sort_keys=True
+    )
     told = json.dumps([_FORMAT, store.state(), facts], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()
 
@@ -166,7 +176,7 @@ def kept_machine(store: Store, layout: Layout, pages: Sequence[ScannedPage], dec
         All of them; what was measured is not needed.
     decisions : Decisions
         Booklets whose pages people moved come with what was measured, since their boxes are decided anew, and so do some others that
-        these are held against (`settings.REVIEW.neighbours`).
+        these are held against (`settings.DECIDE.neighbours`).
 
     Returns
     -------
@@ -184,7 +194,7 @@ def kept_machine(store: Store, layout: Layout, pages: Sequence[ScannedPage], dec
         held = json.loads(text)
         found = [by_ref[PageRef(*one)] for one in (*held["pages"], *held["duplicates"])]
         whole = booklet in targets or not moved.isdisjoint(page_key(page) for page in found)
-        if whole or (moved and number < settings.REVIEW.neighbours):
+        if whole or (moved and number < settings.DECIDE.neighbours):
             found = list(store.pages_at([page.ref for page in found]))
         reads.append(_read_back(booklet, held, found, layout))
     general = json.loads(kept.general())
@@ -541,7 +551,7 @@ class Standing:
         if self._neighbours is None:
             if not any(topic is Topic.PAGE for topic, _, _ in self.decisions.rulings):
                 return []
-            some = [one for one in self.identities if self._kept.machine(one)][: settings.REVIEW.neighbours]
+            some = [one for one in self.identities if self._kept.machine(one)][: settings.DECIDE.neighbours]
             self._neighbours = [self._read(one).booklet for one in some]
         return self._neighbours
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scangrade import settings
 from scangrade.answers.decisions import fold, last_redoable, last_undoable, with_entries
 from scangrade.grade import derive, grade
 from scangrade.model import (
@@ -28,7 +30,7 @@ from scangrade.opening import open_run, recorded_definitions
 from scangrade.run.journal import Journal
 from scangrade.run.kept import Kept
 from scangrade.run.store import STORE_NAME, Store
-from scangrade.standing import Standing, fingerprint
+from scangrade.standing import _NO_RESULT, Standing, fingerprint
 from tests.fake_reader import FakeReader, ReaderWithoutForm, booklet, write_exam
 
 ANN, BO, CY = booklet("01", "11", "AC", "B"), booklet("02", "12", "AB", "B"), booklet("03", "12", "A", "")
@@ -284,6 +286,21 @@ def test_changed_pages_or_rubric_end_what_is_kept(exam: dict[str, Path]) -> None
         assert fingerprint(store) != before and Kept(store).holds(fingerprint(store))
         store.record({"rubric.sha256": "another"})
         assert not Kept(store).holds(fingerprint(store))
+
+
+@pytest.mark.parametrize(("group", "kept"), [("REVIEW", True), ("PRINT", True), ("DECIDE", False), ("SCORE", False)])
+def test_a_setting_ends_what_is_kept_only_if_results_follow_from_it(exam: dict[str, Path], group: str, kept: bool) -> None:
+    run(exam, ANN)
+    with open_run(Path("run"), writes=()) as store:
+        held = json.loads(store.facts()["thresholds"])
+        assert held[group]
+        held[group]["new"] = 1
+        store.record({"thresholds": json.dumps(held, sort_keys=True)})
+        assert Kept(store).holds(fingerprint(store)) is kept
+
+
+def test_settings_that_no_result_follows_from_are_there() -> None:
+    assert all(hasattr(settings, name) for name in _NO_RESULT)
 
 
 # --------------------------------------------------------------------------- the journal

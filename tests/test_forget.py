@@ -126,7 +126,7 @@ def test_grades_and_decisions_stay(exam: dict[str, Path]) -> None:
 @pytest.mark.parametrize("neighbours", [1, 2])
 def test_a_large_run_loads_only_what_it_needs(exam: dict[str, Path], monkeypatch: pytest.MonkeyPatch, neighbours: int) -> None:
     """Booklets beyond those that others are held against come without what was measured in them."""
-    monkeypatch.setattr("scangrade.settings.REVIEW", replace(settings.REVIEW, neighbours=neighbours))
+    monkeypatch.setattr("scangrade.settings.DECIDE", replace(settings.DECIDE, neighbours=neighbours))
     grade_again(exam)
     before = points()
     regrade(Path("run"))

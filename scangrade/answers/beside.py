@@ -60,7 +60,7 @@ def learn_print_map(sheets: Sequence[Sheet], layout: Layout, *, settings: Decide
         for field in layout.fields:
             if field.region is not None and field.page == page:
                 region = field.region
-                _put(printed, region.x_mm, region.y_mm, region.x_mm + region.width_mm, region.y_mm + region.height_mm)
+                _put(printed, *region.edges)
         for box in layout.boxes(page):
             _put_box(printed, box, settings.empty_spill_mm)
         known[page] = printed

@@ -218,7 +218,7 @@ def runs(modules: NDArray[np.bool_]) -> Iterator[tuple[int, int, int]]:
 
 def region_rect(region: Region) -> Rect:
     """The rectangle of a region."""
-    return Rect(region.x_mm, region.y_mm, region.x_mm + region.width_mm, region.y_mm + region.height_mm)
+    return Rect(*region.edges)
 
 
 def frame_rect(box: Box) -> Rect:

@@ -102,7 +102,7 @@ def _pictures(layout: Layout, settings: TrialSettings) -> PrintedForm:
         picture = np.asarray(cv2.resize(given[page.number], size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
         code = layout.page_code.region if layout.page_code else None
         if code is not None:  # that of the blank form would lie below the one that is tried
-            _whiten(picture, (code.x_mm, code.y_mm, code.x_mm + code.width_mm, code.y_mm + code.height_mm), settings)
+            _whiten(picture, code.edges, settings)
         pages.append(picture)
     return PrintedForm(layout, tuple(pages), settings.dpi)
 

@@ -920,7 +920,7 @@ def _covered(mark: Fiducial) -> _Rectangle:
 
 
 def _of_region(region: Region) -> _Rectangle:
-    return _Rectangle(region.x_mm, region.y_mm, region.x_mm + region.width_mm, region.y_mm + region.height_mm)
+    return _Rectangle(*region.edges)
 
 
 def _check_geometry(layout: Layout, fields: Mapping[Field, KeyPath], faults: Faults) -> None:

@@ -6,19 +6,15 @@ printer put it. What digits they hold is not decided here.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from scangrade.model import CELL_REACH, CELL_SIDE, Box, no_cells
 from scangrade.paper.frames import find_frames, sampling
-from scangrade.paper.patches import PageInk, by_geometry, cut_grid
-from scangrade.settings import FRAMES, FrameLimits
-
-_FINEST_PER_MM = 8.0  # samples: strokes are half a millimetre wide, and each pixel of the picture is a mean of finer ones
+from scangrade.paper.patches import PageInk, by_geometry, thumbnails
+from scangrade.settings import FRAMES, MEASURE, FrameLimits, MeasureSettings
 
 
 def cut_cells(
@@ -28,6 +24,7 @@ def cut_cells(
     *,
     pixels_per_mm: float,
     limits: FrameLimits = FRAMES,
+    settings: MeasureSettings = MEASURE,
 ) -> NDArray[np.uint8]:
     """Cut the cells for handwritten digits out of a registered page.
 
@@ -41,6 +38,7 @@ def cut_cells(
     pixels_per_mm : float
         Of the image.
     limits : FrameLimits
+    settings : MeasureSettings
 
     Returns
     -------
@@ -57,12 +55,9 @@ def cut_cells(
         usual = np.median(frames.offset_mm[frames.seen], axis=0)
         centres += np.where(frames.seen[:, None], frames.offset_mm, usual)
     for geometry, members in by_geometry(cells):
-        side_mm = CELL_REACH * max(geometry.width_mm, geometry.height_mm)
-        finer = max(1, math.ceil(side_mm / CELL_SIDE * _FINEST_PER_MM))
-        count = CELL_SIDE * finer
-        at = (((np.arange(count) + 0.5) / count - 0.5) * side_mm).astype(np.float32)
+        half_mm = CELL_REACH * max(geometry.width_mm, geometry.height_mm) / 2
         index = np.array(members)
-        darkness = cut_grid(ink, matrix, centres[index], at, at, outside=0.0)
-        small = cv2.resize(darkness.reshape(-1, count), (CELL_SIDE, len(members) * CELL_SIDE), interpolation=cv2.INTER_AREA)
-        pictures[index] = np.rint(np.clip(small, 0, 1) * 255).astype(np.uint8).reshape(-1, CELL_SIDE, CELL_SIDE)
+        pictures[index] = thumbnails(
+            ink, matrix, centres[index], (half_mm, half_mm), CELL_SIDE, finest_per_mm=settings.finest_of_cells_per_mm
+        )
     return pictures

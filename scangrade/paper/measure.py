@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from scangrade.model import FEATURES, Box, Readings, no_map, no_patches
+from scangrade.model import FEATURES, PATCH_SIDE, Box, Readings, no_map, no_patches
 from scangrade.paper.frames import Frames
 from scangrade.paper.patches import BoxGeometry, PageInk, by_geometry, cut, ink_map, outline_distance, thumbnails
 from scangrade.settings import MeasureSettings
@@ -64,7 +64,14 @@ def measure(
     for geometry, members in by_geometry(boxes):
         index = np.array(members)
         if page_mm is not None:
-            patches[index] = thumbnails(ink, matrix, centres[index], geometry)
+            patches[index] = thumbnails(
+                ink,
+                matrix,
+                centres[index],
+                (geometry.width_mm, geometry.height_mm),  # the inside of the frame is the middle half
+                PATCH_SIDE,
+                finest_per_mm=settings.finest_per_mm,
+            )
         values[index, : len(_INSIDE)] = _inside(
             ink, matrix, centres[index], geometry, float(frames.inset_mm[index[0]]), settings
         )

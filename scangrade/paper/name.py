@@ -38,8 +38,7 @@ def read_name(
         Words of letters in one line, what is printed there beside the name among them; "" where Tesseract is not installed, fails, takes
         too long, or finds no word.
     """
-    frame = (region.x_mm, region.y_mm, region.x_mm + region.width_mm, region.y_mm + region.height_mm)
-    seen = cut_out(pixels, matrix, frame, settings.pixels_per_mm).pixels
+    seen = cut_out(pixels, matrix, region.edges, settings.pixels_per_mm).pixels
     if int(seen.max()) - int(seen.min()) < settings.least_contrast:
         return ""
     remove_large(seen, settings)
@@ -66,10 +65,9 @@ def read_print(
     str
         Words in one line, of those that both readings give alike; "" where there are none.
     """
-    frame = (region.x_mm, region.y_mm, region.x_mm + region.width_mm, region.y_mm + region.height_mm)
     readings = []
     for scale in (settings.pixels_per_mm, settings.again_pixels_per_mm):
-        seen = cut_out(pixels, matrix, frame, scale).pixels
+        seen = cut_out(pixels, matrix, region.edges, scale).pixels
         if int(seen.max()) - int(seen.min()) < settings.least_contrast:
             return ""
         rim = round(2 * scale)  # letters at an edge are lost

@@ -13,9 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scangrade.model import PATCH_SIDE, Box, Shape
+from scangrade.model import Box, Shape
 
-_FINEST_PER_MM = 6.0  # samples: as many as a scan of 150 dpi has
 _REMAP_ROWS = 30_000  # OpenCV's remap takes pictures of less than 32,767 rows
 
 
@@ -122,9 +121,15 @@ def by_geometry(boxes: Sequence[Box]) -> Iterator[tuple[BoxGeometry, list[int]]]
 
 
 def thumbnails(
-    ink: PageInk, matrix: NDArray[np.float64], centres_mm: NDArray[np.float64], geometry: BoxGeometry
+    ink: PageInk,
+    matrix: NDArray[np.float64],
+    centres_mm: NDArray[np.float64],
+    half_mm: tuple[float, float],
+    side: int,
+    *,
+    finest_per_mm: float,
 ) -> NDArray[np.uint8]:
-    """Small pictures of boxes of one geometry, each stretched so that the inside of its frame is the middle half.
+    """Small square pictures of what is around points of the layout, stretched where that is no square.
 
     Parameters
     ----------
@@ -132,20 +137,22 @@ def thumbnails(
     matrix : (3, 3) array
         Layout mm to image pixels.
     centres_mm : (N, 2) array
-    geometry : BoxGeometry
+    half_mm : (float, float)
+        Half width and half height of what a picture shows.
+    side : int
+        Of a picture, in pixels.
+    finest_per_mm : float
+        Samples, of which a pixel is the mean: strokes are thinner than a pixel.
 
     Returns
     -------
-    (N, PATCH_SIDE, PATCH_SIDE) uint8 array
+    (N, side, side) uint8 array
         Darkness, 0 paper to 255 the page's black; 0 outside the image.
     """
-    side = PATCH_SIDE
-    # strokes are thinner than a patch' pixel, so each is the mean of finer ones
-    finer = [max(1, math.ceil(2 * length / side * _FINEST_PER_MM)) for length in (geometry.width_mm, geometry.height_mm)]
-    columns, rows = (side * factor for factor in finer)
-    x = (((np.arange(columns) + 0.5) / columns * 2 - 1) * geometry.width_mm).astype(np.float32)
-    y = (((np.arange(rows) + 0.5) / rows * 2 - 1) * geometry.height_mm).astype(np.float32)
-    darkness = cut_grid(ink, matrix, centres_mm, x, y, outside=0.0)
+    columns, rows = (side * max(1, math.ceil(2 * length / side * finest_per_mm)) for length in half_mm)
+    x = (((np.arange(columns) + 0.5) / columns * 2 - 1) * half_mm[0]).astype(np.float32)
+    y = (((np.arange(rows) + 0.5) / rows * 2 - 1) * half_mm[1]).astype(np.float32)
+    darkness = _cut_grid(ink, matrix, centres_mm, x, y, outside=0.0)
     # all patches below each other as one picture: OpenCV takes means of whole cells in a hundredth of numpy's time
     cells = cv2.resize(darkness.reshape(-1, columns), (side, len(darkness) * side), interpolation=cv2.INTER_AREA)
     return np.asarray(np.rint(np.clip(cells, 0, 1) * 255), dtype=np.uint8).reshape(-1, side, side)
@@ -214,10 +221,10 @@ def cut(
     w, h = round(half_mm[0] * pixels_per_mm), round(half_mm[1] * pixels_per_mm)
     x = np.arange(-w, w + 1, dtype=np.float32) / np.float32(pixels_per_mm)
     y = np.arange(-h, h + 1, dtype=np.float32) / np.float32(pixels_per_mm)
-    return cut_grid(ink, matrix, centres_mm, x, y)
+    return _cut_grid(ink, matrix, centres_mm, x, y)
 
 
-def cut_grid(
+def _cut_grid(
     ink: PageInk,
     matrix: NDArray[np.float64],
     centres_mm: NDArray[np.float64],

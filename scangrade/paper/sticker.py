@@ -72,10 +72,9 @@ def read_sticker(
         Empty where there is no label, or nothing on it can be read. Tesseract is called once where there is a code or what looks like
         one, and not at all on an empty place; where it is missing or takes too long, there is no printed number.
     """
-    left, top = region.x_mm - settings.margin_mm, region.y_mm - settings.margin_mm
-    right = region.x_mm + region.width_mm + settings.margin_mm
-    bottom = region.y_mm + region.height_mm + settings.margin_mm
-    frame = (left, top, right, bottom)
+    left, top, right, bottom = region.edges
+    margin = settings.margin_mm
+    frame = (left - margin, top - margin, right + margin, bottom + margin)
     seen = _as_stored(pixels, matrix, frame)
     if seen is None or int(seen.pixels.max()) - int(seen.pixels.min()) < PAGE_CODE_READING.least_contrast:
         return StickerRead()
@@ -211,8 +210,8 @@ def _dark(pixels: Pixels) -> Pixels:
 
 
 def _corners(region: Region) -> Matrix:
-    right, bottom = region.x_mm + region.width_mm, region.y_mm + region.height_mm
-    return np.array([(region.x_mm, region.y_mm), (right, region.y_mm), (right, bottom), (region.x_mm, bottom)])
+    left, top, right, bottom = region.edges
+    return np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
 
 
 def _whiten(pixels: Pixels, to_mm: Matrix, areas_mm: Sequence[Matrix]) -> None:
