@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from scangrade.answers.decisions import fold
 from scangrade.check import Definitions, load_definitions
+from scangrade.cluster import scheduler_address
 from scangrade.conclude import FindPage, Laid, Machine, ReadNames, grade_booklets, no_names, read_by_machine
 from scangrade.errors import ExitCode, Issue
 from scangrade.export.tables import (
@@ -148,10 +149,12 @@ def grade(
     DefinitionError
         If layout, rubric or roster have faults.
     UsageError
-        If there is nothing to read, or the run cannot take these scans or this layout.
+        If there is nothing to read, the run cannot take these scans or this layout, or the cluster is not there.
     OutputError
         If the run folder cannot be written.
     """
+    if cluster:
+        scheduler_address(cluster)  # a typing error is told before all scans are looked through
     definitions = load_definitions(layout, rubric, roster)
     blank_form = definitions.layout.reference
     found = find_scans(scans, suffixes=SUFFIXES, leave_out=[out, blank_form] if blank_form else [out], is_scan=looks_like_scan)

@@ -230,6 +230,12 @@ def test_what_is_no_address_is_refused(text: str) -> None:
         scheduler_address(text)
 
 
+def test_a_typing_error_is_told_before_anything_is_made(exam: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is no address of a cluster"):
+        grade(scans(tmp_path), out=tmp_path / "run", cluster="dask://host", reader=FakeReader, **exam)
+    assert not (tmp_path / "run").exists()
+
+
 def test_addresses() -> None:
     assert scheduler_address("dask://10.0.0.5:8786") == "tcp://10.0.0.5:8786"
     assert scheduler_address("dask+tls://cluster.example:8786") == "tls://cluster.example:8786"
