@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scangrade.answers.beside import learn_print_map, written_beside, written_next_to
-from scangrade.answers.empty_boxes import Sheet, expected, learn_empty_boxes
+from scangrade.answers.beside import learn_print_map, written_beside
+from scangrade.answers.empty_boxes import Sheet
 from scangrade.authoring.form import Rect
 from scangrade.authoring.ink import Mark, Stroke
 from scangrade.authoring.person import BLUE, Style, write_line
-from scangrade.model import Box, Layout, PageRead, Readings
+from scangrade.model import Layout, PageRead, Readings
 from scangrade.settings import DECIDE
 from tests.drawn import a_layout, a_page
 
@@ -82,27 +82,3 @@ def test_a_blank_form_tells_print_from_writing() -> None:
     found = beside(layout, Sheet(1, sheet.boxes, readings), others=0)
     assert found["3"] >= DECIDE.beside_cells
     assert max(found[q] for q in "124") < DECIDE.beside_cells
-
-
-def next_to(box: Box, *words: Rect, neighbour: Style | None = None) -> float:
-    """Ink next to a filled box of question 2, where others of the batch are marked elsewhere."""
-    layout = a_layout()
-    rng = np.random.default_rng(4)
-    more = [Mark(1, "word", BLUE, write_line("xx", place, 0.42, rng)) for place in words]
-    marks = {box.key: Style.FULL, "2/D": neighbour} if neighbour else {box.key: Style.FULL}
-    page = a_page(layout, marks, more=more, seed=3)
-    assert isinstance(page.result, PageRead)
-    sheet = Sheet(1, layout.boxes(1), page.result.readings)
-    learned = learn_empty_boxes([sheet, *(a_sheet(layout, seed=seed) for seed in range(1, 6))], settings=DECIDE.empty_boxes)
-    marked = [one for one in sheet.boxes if one.key in marks]
-    return written_next_to(sheet, expected(sheet, learned[1]), [box], marked, settings=DECIDE).get("2", 0.0)
-
-
-def test_a_short_word_touching_the_frame_of_a_filled_box_is_seen() -> None:
-    box = a_layout().field("2").boxes[1]
-    assert next_to(box, Rect(box.x_mm - 3.5, box.y_mm + 2.5, box.x_mm + 3.5, box.y_mm + 4.2)) >= DECIDE.next_to_mm2
-
-
-def test_neither_a_fill_itself_nor_its_neighbours_mark_is_writing_next_to_it() -> None:
-    box = a_layout().field("2").boxes[2]
-    assert next_to(box, neighbour=Style.CROSS) < DECIDE.next_to_mm2

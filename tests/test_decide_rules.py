@@ -121,7 +121,7 @@ def test_a_word_next_to_an_undone_box_of_a_dense_sheet_makes_the_question_a_pers
     answers = decided(layout, page, *others)
     assert verdict(answers, box.key) is Verdict.UNDONE
     assert ("ink beside the boxes" in answers["3"].doubt) == word
-    unseen = decided(layout, page, *others, settings=replace(DECIDE, next_to_mm2=1e9))
+    unseen = decided(layout, page, *others, settings=replace(DECIDE, word_from=1.1))
     assert unseen["3"].doubt == ""  # the map of the page sees nothing there
 
 

@@ -4,8 +4,7 @@ Such signs count on forms whose convention says so, and only a person can read t
 does not belong to the form. What belongs to it is on every booklet: it is learned from the batch, or told by the blank form. Where
 neither tells, nothing is noticed.
 
-On a dense sheet of boxes every square millimetre near them is print. There the finer pictures of the boxes show, half a box far, what
-is next to an undone one; next to a cross they would show its own tails.
+On a dense sheet of boxes every square millimetre near them is print; there `words.py` looks closer.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scangrade.answers.empty_boxes import EmptyBoxes, Sheet, added_ink
-from scangrade.model import PATCH_SIDE, Box, Field, FieldKind, Layout
+from scangrade.answers.empty_boxes import Sheet
+from scangrade.model import Box, Field, FieldKind, Layout
 from scangrade.settings import DecideSettings
 
 Cells = NDArray[np.bool_]
@@ -112,61 +111,6 @@ def written_beside(
         for field in layout.fields
         if field.kind is FieldKind.CHOICE and field.page == sheet.page
     }
-
-
-def written_next_to(
-    sheet: Sheet, empty: EmptyBoxes, filled: Sequence[Box], marked: Sequence[Box], *, settings: DecideSettings
-) -> Mapping[str, float]:
-    """How much is written right next to boxes that are filled completely, as far as their pictures reach.
-
-    Parameters
-    ----------
-    sheet : Sheet
-    empty : EmptyBoxes
-        The boxes of the sheet as they are when empty.
-    filled : sequence of Box
-        Those to look at.
-    marked : sequence of Box
-        Boxes of the sheet that are not empty, these among them: their marks may spill over.
-    settings : DecideSettings
-
-    Returns
-    -------
-    mapping of field id to float
-        Square millimetres of ink that is neither the form's nor a mark's, for the fields of these boxes; of boxes of which it is not
-        known what is printed around them, none.
-    """
-    rows = [row for row, box in enumerate(sheet.boxes) if box in filled and empty.around_known[row]]
-    found: dict[str, float] = {}
-    if not rows:
-        return found
-    lines = _ruled(sheet.readings.ink_map > settings.written_cell * 255, settings)
-    for row, added in zip(rows, added_ink(sheet.readings.patches[rows], empty.patches[rows]), strict=True):
-        box = sheet.boxes[row]
-        x, y = (
-            centre + size * ((np.arange(PATCH_SIDE) + 0.5) * 2 / PATCH_SIDE - 1)
-            for centre, size in ((box.x_mm, box.width_mm), (box.y_mm, box.height_mm))
-        )
-        dark = added > settings.written_cell * 255
-        _, parts = cv2.connectedComponents(dark.astype(np.uint8))
-        own = _covers(box, box.frame_mm + settings.edge_mm, x, y)
-        of_fill = np.isin(parts, parts[own & dark]) & _covers(box, box.frame_mm + settings.fill_spill_mm, x, y)
-        written = dark & ~own & ~of_fill
-        for other in marked:
-            if other != box:
-                written &= ~_covers(other, other.frame_mm + settings.spill_mm, x, y)
-        if lines.any():
-            inside = [np.clip(at.astype(int), 0, size - 1) for at, size in zip((y, x), lines.shape, strict=True)]
-            written &= ~lines[np.ix_(*inside)]
-        area = float(written.sum()) * (2 * box.width_mm / PATCH_SIDE) * (2 * box.height_mm / PATCH_SIDE)
-        found[box.field] = found.get(box.field, 0.0) + area
-    return found
-
-
-def _covers(box: Box, grown_mm: float, x: NDArray[np.float64], y: NDArray[np.float64]) -> Cells:
-    """At which of the places (y, x), in mm, a box grown by so much is."""
-    across, down = np.abs(x - box.x_mm) <= box.width_mm / 2 + grown_mm, np.abs(y - box.y_mm) <= box.height_mm / 2 + grown_mm
-    return np.asarray(down[:, None] & across[None, :])
 
 
 def _ruled(dark: Cells, settings: DecideSettings) -> Cells:

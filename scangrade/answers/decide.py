@@ -9,12 +9,15 @@ boxes of a question mean together.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from scangrade.answers.beside import Cells, learn_print_map, written_beside, written_next_to
+import numpy as np
+
+from scangrade.answers.beside import Cells, learn_print_map, written_beside
 from scangrade.answers.empty_boxes import Sheet, expected
 from scangrade.answers.judge import FormLearned, Judged, JudgedBoxes, judge, learn_form
 from scangrade.answers.recognise import Sight
+from scangrade.answers.words import context, ink_around, surroundings, views, word_beside
 from scangrade.model import (
     Answer,
     Booklet,
@@ -88,14 +91,40 @@ def _beside(
         marked = [box for box in sheet.boxes if own[box.key].sight is not Sight.EMPTY]
         cells = written_beside(sheet, maps.get(sheet.page), marked, layout, settings=settings)
         fields |= {field for field, number in cells.items() if number >= settings.beside_cells}
-        # the strokes that take a fill back leave its box anyway
-        undone = [box for box in marked if own[box.key].verdict is Verdict.UNDONE and own[box.key].sight is Sight.FILL]
-        if undone:
-            empty = expected(sheet, learned.empty[sheet.page])
-            meant = [box for box in marked if own[box.key].verdict in (Verdict.MARKED, Verdict.UNDONE)]
-            areas = written_next_to(sheet, empty, undone, meant, settings=settings)
-            fields |= {field for field, area in areas.items() if area >= settings.next_to_mm2}
+        fields |= _worded(sheet, own, learned, layout, fields, settings)
     return fields
+
+
+def _worded(
+    sheet: Sheet,
+    own: JudgedBoxes,
+    learned: FormLearned,
+    layout: Layout,
+    told: Collection[str],
+    settings: DecideSettings,
+) -> set[str]:
+    """The questions of a sheet, but those told already, beside whose marks a word is seen, where it could say which one is meant."""
+    filled = {row for row, box in enumerate(sheet.boxes) if own[box.key].sight is not Sight.EMPTY}
+    if not filled:
+        return set()
+    empty = expected(sheet, learned.empty[sheet.page])
+    inked = ink_around(sheet, empty, darkness=settings.written_cell) >= settings.word_mm2
+    rows_of: dict[str, list[int]] = {}
+    for row, box in enumerate(sheet.boxes):
+        rows_of.setdefault(box.field, []).append(row)
+    rows: list[int] = []
+    for field in layout.fields:
+        members = rows_of.get(field.id, [])
+        if field.kind is not FieldKind.CHOICE or len(members) < 2 or field.id in told or not inked[members].any():
+            continue
+        verdicts = [own[sheet.boxes[row].key].verdict for row in members]
+        if Verdict.UNDONE in verdicts or verdicts.count(Verdict.MARKED) != 1:
+            rows += [row for row in members if row in filled]
+    if not rows:
+        return set()
+    around = surroundings(sheet, empty, rows)
+    seen = word_beside(views(sheet, around, rows, filled), context(sheet, rows))
+    return {sheet.boxes[row].field for row in np.array(rows)[seen >= settings.word_from].tolist()}
 
 
 def _sheets(pages: Iterable[ScannedPage], boxes: Mapping[int, tuple[Box, ...]]) -> list[Sheet]:

@@ -6,9 +6,11 @@ a row of pixels are plain matrices as they stand, or copies of long pieces, and 
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Final
+from importlib.resources import files
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +59,17 @@ class Networks:
         temperature = each("temperature")[:, :, None]
         self._dense2 = each("dense2").transpose(0, 2, 1) / temperature
         self._dense2_bias = each("bias5")[:, :, None] / temperature
+
+    @classmethod
+    def stored(cls, name: str, *, brightest: float) -> Self:
+        """Those whose weights are stored beside this module, under names of networks and of what they hold."""
+        with np.load(io.BytesIO((files("scangrade.answers") / name).read_bytes()), allow_pickle=False) as weights:
+            names = sorted({one.partition("/")[0] for one in weights.files})
+            held = [
+                {one.partition("/")[2]: weights[one] for one in weights.files if one.startswith(f"{network}/")}
+                for network in names
+            ]
+        return cls(held, brightest=brightest)
 
     @property
     def classes(self) -> int:

@@ -15,13 +15,10 @@ References
 
 from __future__ import annotations
 
-import hashlib
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from importlib.resources import files
 from typing import Final
 
 import numpy as np
@@ -150,19 +147,4 @@ def pictures(patches: NDArray[np.uint8], empty: NDArray[np.uint8], added: NDArra
 
 @lru_cache(maxsize=1)
 def _networks() -> Networks:
-    with np.load(io.BytesIO(_stored()), allow_pickle=False) as stored:
-        names = sorted({name.partition("/")[0] for name in stored.files})
-        weights = [
-            {name.partition("/")[2]: stored[name] for name in stored.files if name.startswith(f"{one}/")} for one in names
-        ]
-    return Networks(weights, brightest=255)
-
-
-@lru_cache(maxsize=1)
-def weights_sha256() -> str:
-    """Names the weights: what was recognised with others is not worth keeping."""
-    return hashlib.sha256(_stored()).hexdigest()
-
-
-def _stored() -> bytes:
-    return (files("scangrade.answers") / "marks.npz").read_bytes()
+    return Networks.stored("marks.npz", brightest=255)
