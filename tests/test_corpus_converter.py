@@ -191,6 +191,9 @@ def test_sheets_may_say_next_to_nothing(tmp_path: Path) -> None:
     tally, results = grade_case(case, tmp_path)
     assert results == []
     assert tally.aside == {"unreadable_file": 1}
+    (tmp_path / "scans" / "damaged.png").unlink()
+    tally, _ = grade_case(case, tmp_path)
+    assert (tally.pages, tally.faults) == (0, ["damaged.png: not there, left out"])
 
 
 def test_an_unknown_format_is_a_fault(tmp_path: Path) -> None:

@@ -132,10 +132,14 @@ def grade_case(case: Case, scratch: Path) -> tuple[Tally, list[BoxResult]]:
 
 def _grade_form(case: str, form: Form, layout: Layout, tally: Tally) -> Iterator[BoxResult]:
     reader = PaperReader(layout)
-    scans = list(dict.fromkeys(page.scan for page in form.pages))
+    there = [page for page in form.pages if page.scan.is_file()]
+    for gone in sorted({page.scan.name for page in form.pages} - {page.scan.name for page in there}):
+        tally.faults.append(f"{gone}: not there, left out")
+    tally.pages -= len(form.pages) - len(there)
+    scans = list(dict.fromkeys(page.scan for page in there))
     scanned = {
         PageRef(page.scan.name, page.scan_page, scans.index(page.scan)): (page, reader.read(page.scan, page.scan_page))
-        for page in form.pages
+        for page in there
     }
     booklets, _ = collate([ScannedPage(ref, result) for ref, (_, result) in scanned.items()], layout)
     answers = decide(booklets, layout, settings=DECIDE)
