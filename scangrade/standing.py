@@ -428,10 +428,22 @@ class Standing:
 
     def cards(self) -> list[Scorecard]:
         """Scorecards of all booklets, in order."""
-        if self._cards is None:
-            cards = _CARDS.validate_json(f"[{','.join(self._kept.scorecards())}]")
-            self._cards = {one.booklet: one for one in cards} | self._new_cards
+        for _ in self.load_cards():
+            pass
+        assert self._cards is not None
         return [self._cards[one] for one in self.identities]
+
+    def load_cards(self) -> Iterator[None]:
+        """Load the scorecards that are kept, where they are not loaded yet: some at a time, so that others get their turn between."""
+        if self._cards is not None:
+            return
+        cards: dict[str, Scorecard] = {}
+        texts = self._kept.scorecards()
+        for first in range(0, len(texts), settings.REVIEW.loaded_at_once):
+            some = texts[first : first + settings.REVIEW.loaded_at_once]
+            cards |= {one.booklet: one for one in _CARDS.validate_json(f"[{','.join(some)}]")}
+            yield
+        self._cards = cards | self._new_cards
 
     def find_page(self, image: str) -> ScannedPage | None:
         """A page image by its `page_key`; None where the run has none of that key."""
@@ -463,8 +475,8 @@ class Standing:
     def touched(self, entries: Sequence[Entry]) -> frozenset[str]:
         """Booklets that decisions are about."""
         groups = {one.item for one in entries if one.topic in (Topic.UNDO, Topic.REDO)}
-        # a redo names the undo, which names the decisions
-        groups |= {one.item for one in self.entries if one.topic in (Topic.UNDO, Topic.REDO) and one.group in groups}
+        if groups:  # a redo names the undo, which names the decisions
+            groups |= {one.item for one in self.entries if one.topic in (Topic.UNDO, Topic.REDO) and one.group in groups}
         about = [*entries, *(one for one in self.entries if one.group in groups)] if groups else entries
         found = set()
         for one in about:
@@ -490,21 +502,17 @@ class Standing:
         for one in wanted:
             if one not in self.identities and one not in added:
                 continue
-            laid[one] = self._lay(one)
-        before = dict(self.identities)
+            laid[one] = self._lay(one, added)
+        removed, anew = set(), {}
         for one, (read, own) in laid.items():
             if not read.answers and not read.booklet.pages and not own.booklet.pages and one in self.identities:
-                del self.identities[one]  # was made by hand, and holds no page any more
-                self._flags.pop(one, None)
-                self._unsure.pop(one, None)
-                self._recent.pop(one, None)
-                continue
-            self.identities[one] = own.identity
-        self._claim()
-        changed = {one for one in self.identities if before.get(one) != self.identities[one]}
+                removed.add(one)  # was made by hand, and holds no page any more
+            elif self.identities.get(one) != own.identity:
+                anew[one] = own.identity
+        changed = self._identify(anew, removed) if anew or removed else set()
         done = (wanted | changed) & self.identities.keys()
         for one in done:
-            read, own = laid.get(one) or self._lay(one)
+            read, own = laid.get(one) or self._lay(one, added)
             concluded = self._score(read, own, self.identities[one])
             self._remember(concluded)
             self._claim_refs.pop(one, None)
@@ -513,18 +521,37 @@ class Standing:
             self._new_cards[one] = concluded.card
             if self._cards is not None:
                 self._cards[one] = concluded.card
-        return frozenset(done | (before.keys() - self.identities.keys()))
+        return frozenset(done | removed)
 
-    def save(self, booklets: Iterable[str], seq: int) -> None:
-        """Keep what was concluded of these booklets, which is everything that decisions up to a sequence number changed."""
+    def _identify(self, anew: Mapping[str, Identity], removed: Iterable[str]) -> set[str]:
+        """Take up whose booklets some are as each by itself tells, and hold all against each other; return those that changed."""
+        before = dict(self.identities)
+        for one in removed:
+            del self.identities[one]
+            self._flags.pop(one, None)
+            self._unsure.pop(one, None)
+            self._recent.pop(one, None)
+        self.identities |= anew
+        self._claim()
+        return {one for one in self.identities if before.get(one) != self.identities[one]}
+
+    def save(self, booklets: Iterable[str], seq: int | None = None) -> None:
+        """Keep what was concluded of these booklets.
+
+        Parameters
+        ----------
+        booklets : iterable of str
+        seq : int, optional
+            The decision up to which everything that decisions changed is kept with these.
+        """
         rows, gone = [], []
         for name in booklets:
             if name not in self.identities:
                 gone.append(name)
             else:
-                one = self.booklet(name)
-                by_machine = self._kept.machine(name)
-                rows.append(_kept(name, one.read if by_machine else None, one.identity, one.flags, one.unsure, one.card))
+                # what the machine made of a booklet is kept already, where it is the machine's
+                own = self.identities[name], self._flags[name], self._unsure[name], self._new_cards[name]
+                rows.append(_kept(name, None, *own))
         self._kept.update(seq, rows, gone)
 
     def _claim(self) -> None:
@@ -541,10 +568,11 @@ class Standing:
     def _added(self) -> dict[str, tuple[ScannedPage, ...]]:
         return added_pages(self.decisions, self._by_hand, self.find_page)
 
-    def _lay(self, booklet: str) -> tuple[Read, Laid]:
-        read = self._read(booklet)
-        added = self._added().get(booklet, ())
-        return read, lay_decisions(read, added, self.definitions, self.decisions, neighbours=self._neighbouring())
+    def _lay(self, booklet: str, added: Mapping[str, tuple[ScannedPage, ...]] | None = None) -> tuple[Read, Laid]:
+        known = self._recent.get(booklet)
+        read = known.read if known is not None else self._read(booklet)
+        own = (self._added() if added is None else added).get(booklet, ())
+        return read, lay_decisions(read, own, self.definitions, self.decisions, neighbours=self._neighbouring())
 
     def _neighbouring(self) -> list[Booklet]:
         """Booklets to learn from; needed only where people moved pages."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +16,11 @@ from scangrade.grade import grade
 from scangrade.model import FlagKind
 from scangrade.opening import open_run, recorded_definitions
 from scangrade.review import desk as desk_module
+from scangrade.review import following
 from scangrade.review.desk import Desk, box_name
 from scangrade.review.pictures import Pictures
 from scangrade.review.queue import Group, in_order
-from scangrade.run.files import Table, as_csv, with_rows, write_whole
+from scangrade.run.files import write_whole
 from scangrade.run.store import Store
 from scangrade.settings import REVIEW
 from scangrade.standing import UnsureBox
@@ -70,20 +72,95 @@ async def decide(desk: Desk, group: str, booklet_id: str, row: int, value: str, 
     await desk.decide(reviewer, {"group": group, "acts": [{"topic": "mark", "value": value, "on": [name]}]})
 
 
-def test_what_is_decided_while_files_are_written_goes_into_the_next(run: Path, store: Store, pictures: Pictures) -> None:
+class SlowFiles(following.FollowingFiles):
+    """Files that are written only when they may be."""
+
+    begun = 0
+    may = threading.Event()
+
+    def follow(self, changes: following.Changes) -> None:
+        SlowFiles.begun += 1
+        assert SlowFiles.may.wait(20)
+        SlowFiles.may.clear()
+        super().follow(changes)
+
+
+@pytest.fixture
+def slow_files(monkeypatch: pytest.MonkeyPatch) -> type[SlowFiles]:
+    SlowFiles.begun = 0
+    SlowFiles.may.clear()
+    monkeypatch.setattr(desk_module, "FollowingFiles", SlowFiles)
+    return SlowFiles
+
+
+async def begun(files: type[SlowFiles], number: int) -> None:
+    while files.begun < number:
+        await asyncio.sleep(0.001)
+
+
+def test_what_is_decided_while_files_are_written_goes_into_the_next(
+    run: Path, store: Store, pictures: Pictures, slow_files: type[SlowFiles]
+) -> None:
     async def session() -> None:
         desk = made_desk(run, store, pictures)
         await decide(desk, "group-one", "01", 0, "marked")
         writing = asyncio.create_task(desk.write())
-        await asyncio.sleep(0)  # it has begun, and waits for its thread
+        await begun(slow_files, 1)
         await decide(desk, "group-two", "01", 2, "undone")
+        slow_files.may.set()
         await writing
+        assert marks(run) == {"01 r/A": "marked"}
         assert desk.behind
+        slow_files.may.set()
         await desk.write()
         assert not desk.behind
 
     asyncio.run(session())
     assert marks(run) == {"01 r/A": "marked", "01 r/C": "undone"}
+
+
+def test_a_writing_that_nobody_waits_for_any_more_is_finished_before_the_next(
+    run: Path, store: Store, pictures: Pictures, slow_files: type[SlowFiles]
+) -> None:
+    async def session() -> None:
+        desk = made_desk(run, store, pictures)
+        await decide(desk, "group-one", "01", 0, "marked")
+        keeping_up = asyncio.create_task(desk.keep_up())
+        await begun(slow_files, 1)
+        keeping_up.cancel()  # as Ctrl-C does
+        await asyncio.gather(keeping_up, return_exceptions=True)
+        assert desk.behind
+        await decide(desk, "group-two", "01", 2, "undone")
+        last = asyncio.create_task(desk.write())
+        await asyncio.sleep(0.05)
+        assert slow_files.begun == 1  # two at once would write into the same temporary file
+        slow_files.may.set()
+        await begun(slow_files, 2)
+        slow_files.may.set()
+        await last
+        assert not desk.behind
+
+    asyncio.run(session())
+    assert marks(run) == {"01 r/A": "marked", "01 r/C": "undone"}
+
+
+def test_what_is_made_ready_changes_no_file(run: Path, store: Store, pictures: Pictures) -> None:
+    names = ("gradebook.csv", "flags.csv", "scores.csv", "marks.csv", "pages.csv")
+
+    async def session(ready: bool) -> dict[str, bytes]:
+        desk = made_desk(run, store, pictures)
+        if ready:
+            await desk.make_ready()
+        await decide(desk, f"group-{ready}-{desk.seq}", "01", 0, "marked" if ready else "empty")
+        await desk.write()
+        return {name: (run / name).read_bytes() for name in names}
+
+    before = {name: (run / name).read_bytes() for name in names}
+    asyncio.run(made_desk(run, store, pictures).make_ready())
+    assert {name: (run / name).read_bytes() for name in names} == before
+    with_it = asyncio.run(session(ready=True))
+    asyncio.run(session(ready=False))
+    assert asyncio.run(session(ready=True)) == with_it
 
 
 def test_points_are_in_the_gradebook_with_the_first_writing(run: Path, store: Store, pictures: Pictures) -> None:
@@ -102,16 +179,16 @@ def test_points_are_in_the_gradebook_with_the_first_writing(run: Path, store: St
 def test_files_that_cannot_be_written_are_told_and_written_later(
     run: Path, store: Store, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(path: Path, content: bytes) -> None:
+    def full(path: Path, _: bytes, *, at_a_time: int) -> None:
         raise OutputError(f"{path}: the disk is full")
 
     async def session() -> None:
         desk = made_desk(run, store, pictures)
-        monkeypatch.setattr(desk_module, "write_whole", full)
+        monkeypatch.setattr(following, "write_whole", full)
         await decide(desk, "group-one", "01", 0, "marked")
         await desk.write()
         assert "the disk is full" in desk.trouble and desk.behind
-        monkeypatch.setattr(desk_module, "write_whole", write_whole)
+        monkeypatch.setattr(following, "write_whole", write_whole)
         await desk.write()
         assert not desk.trouble and not desk.behind
 
@@ -129,13 +206,6 @@ def test_files_catch_up_after_a_kill(run: Path, store: Store, pictures: Pictures
 
     asyncio.run(session())
     assert marks(run) == {"01 r/A": "marked"}
-
-
-def test_rows_of_a_file_are_replaced_in_their_place() -> None:
-    table = Table("t.csv", ("booklet", "x"), (("1", "a"), ("1", "b"), ('2,"', "c"), ("3", "d")))
-    new = with_rows(as_csv(table), {('2,"',): [('2,"', "new")], ("1",): [], ("4",): [("4", "last")]}, columns=1)
-    assert new == as_csv(Table("t.csv", ("booklet", "x"), (('2,"', "new"), ("3", "d"), ("4", "last"))))
-    assert with_rows(as_csv(table), {}, columns=1) == as_csv(table)
 
 
 def test_items_that_were_known_are_the_same_as_new_ones(run: Path, store: Store, pictures: Pictures) -> None:

@@ -95,25 +95,37 @@ def marks_table(
     return Table(MARKS, header, tuple(rows))
 
 
-def flags_table(flags: Sequence[Flag]) -> Table:
-    """One row per open flag, those that can change points first."""
-    rows = []
-    for flag in sorted(flags, key=lambda flag: not flag.can_change_points):
-        ref = flag.ref
-        rows.append(
-            (
-                safe_text(flag.booklet),
-                _number(flag.page),
-                safe_text(ref.scan) if ref else "",
-                str(ref.scan_page) if ref else "",
-                flag.kind.value,
-                flag.field,
-                safe_text(flag.detail),
-                _yes_no(flag.can_change_points),
-            )
-        )
+def flags_table(flags: Sequence[Flag], made: dict[Flag, tuple[str, ...]] | None = None) -> Table:
+    """One row per open flag, those that can change points first.
+
+    Parameters
+    ----------
+    flags : sequence of Flag
+    made : dict of Flag to row, optional
+        Rows that were made before, which are taken over; it is left with those of these flags. In a large run hardly any flag changes
+        with a decision.
+    """
+    known = {} if made is None else made
+    rows = {flag: known.get(flag) or _flag_row(flag) for flag in flags}
+    if made is not None:
+        made.clear()
+        made.update(rows)
     header = ("booklet", "page", "scan", "scan_page", "kind", "field", "detail", "can_change_points")
-    return Table(FLAGS, header, tuple(rows))
+    return Table(FLAGS, header, tuple(rows[flag] for flag in sorted(flags, key=lambda flag: not flag.can_change_points)))
+
+
+def _flag_row(flag: Flag) -> tuple[str, ...]:
+    ref = flag.ref
+    return (
+        safe_text(flag.booklet),
+        _number(flag.page),
+        safe_text(ref.scan) if ref else "",
+        str(ref.scan_page) if ref else "",
+        flag.kind.value,
+        flag.field,
+        safe_text(flag.detail),
+        _yes_no(flag.can_change_points),
+    )
 
 
 def pages_table(pages: Sequence[ScannedPage], booklets: Sequence[Booklet]) -> Table:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -70,6 +71,40 @@ def gradebook(
     """
     import pandas as pd  # noqa: PLC0415 - takes half a second, which nobody need wait for before pages are read
 
+    header, rows, issues = gradebook_rows(scorecards, identities, rubric, roster)
+    return pd.DataFrame(rows, columns=header, dtype=object), issues
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of the gradebook."""
+
+    cells: tuple[str, ...]  #: made harmless for spreadsheets
+    formulas: tuple[tuple[str, str], ...]  #: column and text of those that a spreadsheet would have run
+
+
+#: Rows that were made before, by booklet, each with the scorecard and the identity that it was made from.
+MadeRows = dict[str, tuple[Scorecard, Identity, Row]]
+
+
+def gradebook_rows(
+    scorecards: Sequence[Scorecard],
+    identities: Sequence[Identity],
+    rubric: Rubric,
+    roster: Roster | None,
+    made: MadeRows | None = None,
+) -> tuple[tuple[str, ...], list[tuple[str, ...]], tuple[Issue, ...]]:
+    """Make the gradebook as header and rows of text; else as `gradebook` says.
+
+    Parameters
+    ----------
+    scorecards, identities, rubric, roster
+        See `gradebook`.
+    made : dict, optional
+        Rows that were made before with this rubric and roster: those of the very same scorecards and identities are taken over, and the
+        new ones are put in. A decision changes one of a thousand.
+    """
+    made = {} if made is None else made
     identity_of = {one.booklet: one for one in identities}
     of_student: dict[str, list[Scorecard]] = defaultdict(list)
     others = []
@@ -79,34 +114,43 @@ def gradebook(
             others.append(card)
         else:
             of_student[student.number].append(card)
-    rows = []
+
+    def row_of(card: Scorecard, student: Student | None) -> Row:
+        identity = identity_of[card.booklet]
+        known = made.get(card.booklet)
+        if known is None or known[0] is not card or known[1] is not identity:
+            known = made[card.booklet] = card, identity, _harmless(_row(card, identity, student, rubric))
+        return known[2]
+
+    rows: list[Row] = []
     for student in roster.students if roster else ():
         cards = of_student.pop(student.number, ())
-        rows += [_row(card, identity_of[card.booklet], student, rubric) for card in cards] or [_absent(student, rubric)]
+        rows += [row_of(card, student) for card in cards] or [_harmless(_absent(student, rubric))]
     left = [card for cards in of_student.values() for card in cards]
-    rows += [_row(card, identity_of[card.booklet], identity_of[card.booklet].student, rubric) for card in (*left, *others)]
+    rows += [row_of(card, identity_of[card.booklet].student) for card in (*left, *others)]
     names = [f"question:{one.id}" if one.id in (*COLUMNS, GRADE) else one.id for one in rubric.questions]
-    issues = _formula_issues(rows)
-    table = pd.DataFrame(
-        [[*(safe_text(cell) for cell in row[: len(TEXT_COLUMNS)]), *row[len(TEXT_COLUMNS) :]] for row in rows],
-        columns=[*COLUMNS, *names, *(f"part:{one.id}" for one in rubric.parts), *([GRADE] if rubric.scale else [])],
-        dtype=object,
-    )
-    return table, issues
+    header = (*COLUMNS, *names, *(f"part:{one.id}" for one in rubric.parts), *([GRADE] if rubric.scale else []))
+    return header, [row.cells for row in rows], _formula_issues(rows)
 
 
-def _row(card: Scorecard, identity: Identity, student: Student | None, rubric: Rubric) -> list[str]:
+def _harmless(cells: Sequence[str]) -> Row:
+    text, rest = cells[: len(TEXT_COLUMNS)], cells[len(TEXT_COLUMNS) :]
+    formulas = tuple((column, cell) for column, cell in zip(TEXT_COLUMNS, text, strict=True) if is_formula(cell))
+    return Row((*(safe_text(cell) for cell in text), *rest), formulas)
+
+
+def _row(card: Scorecard, identity: Identity, student: Student | None, rubric: Rubric) -> tuple[str, ...]:
     number = booklet_number(identity)
     exam = [card.points, rubric.total, card.low, card.high]
     points = [*(one.points for one in card.questions), *(one.points for one in part_totals(card, rubric))]
-    return [
+    return (
         *_person(student or Student(number)),
         card.booklet,
         status_of(card, identity).value,
         *("" if one is None else shown_points(one, rubric) for one in exam),
         *("" if one is None else rounded(one, rubric.places) for one in points),
         *([] if rubric.scale is None else ["" if card.points is None else grade_of(card.points, rubric)]),
-    ]
+    )
 
 
 def booklet_number(identity: Identity) -> str:
@@ -116,9 +160,9 @@ def booklet_number(identity: Identity) -> str:
     return identity.number if identity.status in (MatchStatus.NO_ROSTER, MatchStatus.DUPLICATE) else ""
 
 
-def _absent(student: Student, rubric: Rubric) -> list[str]:
+def _absent(student: Student, rubric: Rubric) -> tuple[str, ...]:
     blank = [""] * (2 + len(rubric.questions) + len(rubric.parts) + (rubric.scale is not None))
-    return [*_person(student), "", Status.ABSENT.value, "", shown_points(rubric.total, rubric), *blank]
+    return (*_person(student), "", Status.ABSENT.value, "", shown_points(rubric.total, rubric), *blank)
 
 
 def _person(student: Student) -> tuple[str, str, str, str]:
@@ -134,12 +178,11 @@ def status_of(card: Scorecard, identity: Identity) -> Status:
     return Status.NEEDS_REVIEW if card.points is None else Status.GRADED
 
 
-def _formula_issues(rows: Iterable[Sequence[str]]) -> tuple[Issue, ...]:
+def _formula_issues(rows: Iterable[Row]) -> tuple[Issue, ...]:
     found: dict[str, list[str]] = defaultdict(list)
     for row in rows:
-        for column, cell in zip(TEXT_COLUMNS, row, strict=False):
-            if is_formula(cell):
-                found[column].append(cell)
+        for column, cell in row.formulas:
+            found[column].append(cell)
     return tuple(
         Issue(
             Severity.WARNING,

@@ -7,16 +7,17 @@ disk, before `decide` returns. Files follow within two seconds; should one fail 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import json
 import math
 import statistics
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
-from itertools import groupby, pairwise
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -26,20 +27,9 @@ from scangrade import __version__
 from scangrade.answers.decisions import assigned_booklet, last_redoable, last_undoable
 from scangrade.check import Definitions
 from scangrade.errors import OutputError
-from scangrade.export.tables import (
-    FLAGS,
-    GRADEBOOK,
-    MARKS,
-    PAGES,
-    SCORES,
-    flags_table,
-    gradebook_table,
-    marks_table,
-    pages_table,
-    scores_table,
-)
+from scangrade.export.tables import pages_table
+from scangrade.grade import uncollected
 from scangrade.grades.by_hand import criteria_of, criteria_value, points_in
-from scangrade.grades.gradebook import gradebook
 from scangrade.grades.policies import criteria_points, widest
 from scangrade.grades.rounding import exact
 from scangrade.model import (
@@ -63,9 +53,9 @@ from scangrade.model import (
     page_key,
 )
 from scangrade.remote import is_there
+from scangrade.review.following import Changes, FollowingFiles
 from scangrade.review.pictures import BoxPlace, NoPicture, Pictures, Source, read_page_as
 from scangrade.review.queue import Item, in_order, short_key
-from scangrade.run.files import Rows, as_csv, with_rows, write_whole
 from scangrade.run.store import Store
 from scangrade.settings import REVIEW
 from scangrade.standing import Concluded, Standing, UnsureBox
@@ -132,6 +122,8 @@ class Desk:
         self._changed_since = 0.0
         self._write_took = 0.0
         self._wake = asyncio.Event()
+        self._one_at_a_time = asyncio.Lock()
+        self._files = FollowingFiles(folder, definitions)
         if self.standing.late:  # decided before the last time ended, but not written yet
             self._unwritten |= self.standing.late
             self._pages_moved = True
@@ -271,8 +263,7 @@ class Desk:
             if one.image in seen:
                 continue
             seen.add(one.image)
-            while (wait := self.asked + REVIEW.quiet_s - time.monotonic()) > 0:
-                await asyncio.sleep(wait)
+            await self._quiet(REVIEW.quiet_s)
             picture = await self.box_picture(At(one.booklet, one.page, one.row, one.image, self._boxes[one.page][one.row]))
             if isinstance(picture, NoPicture) and len(seen) > 3 and self.moved_scans():
                 return
@@ -608,6 +599,23 @@ class Desk:
         self._items = None
         self._unsure = None
 
+    async def make_ready(self) -> None:
+        """Load and make, while nothing is asked, what the first decisions would wait for."""
+        with uncollected():
+            for _ in self.standing.load_cards():
+                await asyncio.sleep(0)
+                await self._quiet(REVIEW.give_way_s)
+            changes = await self._changes((), False)
+            self.items()
+            with contextlib.suppress(OutputError):  # told when files are to be written
+                await asyncio.to_thread(self._files.make_ready, changes)
+        gc.freeze()  # all this is never garbage, and to look it through takes a tenth of a second each time
+
+    async def _quiet(self, seconds: float) -> None:
+        """Wait until nothing was asked for so long."""
+        while (wait := self.asked + seconds - time.monotonic()) > 0:
+            await asyncio.sleep(wait)
+
     @property
     def behind(self) -> bool:
         """Whether anything still follows from decisions that are saved: booklets to conclude, files to write."""
@@ -619,7 +627,7 @@ class Desk:
             await self._wake.wait()
             self._wake.clear()
             while self._late:
-                self._conclude(4)
+                self._conclude(1)
                 await asyncio.sleep(0)
             if not self._changed_since:
                 continue  # written already
@@ -641,68 +649,59 @@ class Desk:
                 self._wake.set()
 
     async def write(self) -> None:
-        """Write the files as everything stands."""
-        while self._late:
-            self._conclude(1)
-            await asyncio.sleep(0)  # decisions come first
-        # what is decided while the files are being written goes into the next ones
-        changed, moved, began, seq = sorted(self._unwritten), self._pages_moved, self._changed_since, self.seq
-        self._unwritten, self._pages_moved, self._changed_since = set(), False, 0.0
-        self._writing = True
-        standing, definitions = self.standing, self.definitions
-        known = []
-        for one in changed:
-            if one in standing.identities:
-                known.append(standing.booklet(one))
-                await asyncio.sleep(0)
-        gone = [one for one in changed if one not in standing.identities]
-        flags = standing.flags()
-        pages = self._pages_of(known) if moved else ()
-        cards, identities = standing.cards(), list(standing.identities.values())
+        """Write the files as everything stands; a writing under way is finished before, whoever waits for it is cancelled or not."""
+        await asyncio.shield(asyncio.ensure_future(self._write()))
 
-        def write_all() -> None:
-            table, _ = gradebook(cards, identities, definitions.rubric, definitions.roster)
-            of_booklet: dict[str, list[Flag]] = defaultdict(list)
-            for flag in flags:
-                of_booklet[flag.booklet].append(flag)
-            marks = {one: marks_table([], {}, [], definitions.layout) for one in gone}
-            for held in known:
-                one = held.laid.booklet.id
-                marks[one] = marks_table([held.laid.booklet], {one: held.laid.answers}, of_booklet[one], definitions.layout)
-            path = self.folder / MARKS
-            if marks and path.is_file():
-                rows: dict[tuple[str, ...], Rows] = {(one,): table.rows for one, table in marks.items()}
-                write_whole(path, with_rows(path.read_bytes(), rows, columns=1))
-            path = self.folder / PAGES
-            if pages and path.is_file():
-                rows = {row[:2]: (row,) for row in pages}
-                write_whole(path, with_rows(path.read_bytes(), rows, columns=2))
-            write_whole(self.folder / FLAGS, as_csv(flags_table(flags)))
-            path = self.folder / SCORES
-            if path.is_file():
-                scored = scores_table([one.card for one in known], [one.identity for one in known], definitions.rubric).rows
-                rows = {(one,): () for one in changed}
-                rows |= {key: tuple(held) for key, held in groupby(scored, key=lambda row: row[:1])}
-                write_whole(path, with_rows(path.read_bytes(), rows, columns=1))
-            else:
-                write_whole(path, as_csv(scores_table(cards, identities, definitions.rubric)))
-            write_whole(self.folder / GRADEBOOK, as_csv(gradebook_table(table)))
+    async def _write(self) -> None:
+        async with self._one_at_a_time:
+            while self._late:
+                self._conclude(1)
+                await asyncio.sleep(0)  # decisions come first
+            if not self._changed_since:
+                return  # written already
+            # what is decided while the files are being written goes into the next ones
+            changed, moved, began, seq = sorted(self._unwritten), self._pages_moved, self._changed_since, self.seq
+            self._unwritten, self._pages_moved, self._changed_since = set(), False, 0.0
+            self._writing = True
+            started = time.monotonic()
+            try:
+                changes = await self._changes(changed, moved)
+                await asyncio.to_thread(self._files.follow, changes)
+                for first in range(0, len(changed), REVIEW.kept_at_once):
+                    self.standing.save(changed[first : first + REVIEW.kept_at_once])
+                    await asyncio.sleep(0)
+                self.standing.save((), seq)  # only now: what is kept tells that the files were written
+            except OutputError as error:
+                self.trouble = str(error)
+                self._unwritten |= set(changed)
+                self._pages_moved |= moved
+                self._changed_since = began
+                return
+            finally:
+                self._writing = False
+                self._write_took = time.monotonic() - started
+            self.trouble = ""
+            self.written_at = datetime.now(UTC).isoformat(timespec="seconds")
 
-        started = time.monotonic()
-        try:
-            await asyncio.to_thread(write_all)
-        except OutputError as error:
-            self.trouble = str(error)
-            self._unwritten |= set(changed)
-            self._pages_moved |= moved
-            self._changed_since = began or time.monotonic()
-            return
-        finally:
-            self._writing = False
-            self._write_took = time.monotonic() - started
-        self.standing.save(changed, seq)  # only now: what is kept tells that the files were written
-        self.trouble = ""
-        self.written_at = datetime.now(UTC).isoformat(timespec="seconds")
+    async def _changes(self, booklets: Sequence[str], moved: bool) -> Changes:
+        """What is to be written about these booklets, and of the run as a whole."""
+        standing, known, gone = self.standing, [], []
+        for one in booklets:
+            if one not in standing.identities:
+                gone.append(one)
+                continue
+            known.append(standing.booklet(one))
+            await asyncio.sleep(0)
+        for _ in standing.load_cards():
+            await asyncio.sleep(0)
+        return Changes(
+            tuple(known),
+            tuple(gone),
+            self._pages_of(known) if moved else (),
+            standing.cards(),
+            list(standing.identities.values()),
+            standing.flags(),
+        )
 
     def _pages_of(self, known: Iterable[Concluded]) -> tuple[tuple[str, ...], ...]:
         """Rows of the pages that decisions are about, or that are in the booklets concerned."""

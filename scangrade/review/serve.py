@@ -143,19 +143,20 @@ def _running(app: Guard, desk: Desk, link: str) -> Callable[..., object]:
 
     @asynccontextmanager
     async def beside() -> AsyncIterator[None]:
-        keeping_up = asyncio.create_task(desk.keep_up())
-        ahead = asyncio.create_task(desk.cut_ahead())
+        tasks = [asyncio.create_task(one) for one in (desk.keep_up(), desk.make_ready(), desk.cut_ahead())]
         if link:
             await asyncio.to_thread(webbrowser.open, link)
         try:
             yield
         finally:
-            for task in (ahead, keeping_up):
+            for task in tasks:
                 task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
             if desk.behind:
                 await desk.write()
+            for fault in ended:
+                if isinstance(fault, Exception):
+                    raise fault
 
     async def application(scope, receive, send) -> None:  # type: ignore[no-untyped-def]
         if scope["type"] != "lifespan":

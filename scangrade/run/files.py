@@ -10,7 +10,7 @@ import contextlib
 import csv
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,68 +42,30 @@ def csv_text(table: Table) -> str:
 def _written(table: Table, line_end: str) -> str:
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator=line_end)
-    writer.writerow(table.header)
-    writer.writerows(table.rows)
+    for row in (table.header, *table.rows):  # one by one: between them another thread gets its turn
+        writer.writerow(row)
     return out.getvalue()
 
 
-def with_rows(content: bytes, rows: Mapping[tuple[str, ...], Rows], *, columns: int) -> bytes:
-    """One of our CSV files with the rows of some keys replaced, in their place; those of keys that it lacks come last.
-
-    A file of a million rows is so brought up to date within a second. Cells hold no line ends (`grades.cells`).
-
-    Parameters
-    ----------
-    content : bytes
-        As `as_csv` makes it.
-    rows : mapping of key to rows
-        The key is the cells that a row begins with; no rows take the key's out.
-    columns : int
-        Cells of a key.
-    """
-    left = {_line([*key, ""])[:-2]: held for key, held in rows.items()}
-    starts = frozenset(left)
-    out: list[str] = []
-    lines = content.decode("utf-8-sig").split("\r\n")
-    for line in lines[:1]:
-        out.append(line)
-    for line in lines[1:-1]:
-        start = _start(line, columns)
-        if start not in starts:
-            out.append(line)
-        elif start in left:
-            out += [_line(row)[:-2] for row in left.pop(start)]
-    out += [_line(row)[:-2] for more in left.values() for row in more]
-    return ("\r\n".join(out) + "\r\n").encode("utf-8-sig")
-
-
-def _start(line: str, columns: int) -> str:
-    """The beginning of a line that holds its first cells, with the comma after them."""
-    at = 0
-    for _ in range(columns):
-        if line[at : at + 1] == '"':
-            end = at + 1
-            while True:
-                end = line.index('"', end) + 1
-                if line[end : end + 1] != '"':
-                    break
-                end += 1
-            at = end + 1
-        else:
-            at = line.index(",", at) + 1
-    return line[:at]
-
-
-def _line(cells: Sequence[str]) -> str:
+def csv_lines(rows: Rows) -> bytes:
+    """Rows as they stand in our CSV files, below the header."""
     out = io.StringIO(newline="")
-    csv.writer(out, lineterminator="\r\n").writerow(cells)
-    return out.getvalue()
+    csv.writer(out, lineterminator="\r\n").writerows(rows)
+    return out.getvalue().encode()
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes | Iterable[bytes], *, at_a_time: int | None = None) -> None:
     """Put a file in its place in one step: temporary file beside it, to disk, rename, folder to disk.
 
     The temporary file has a fixed name, so that one left by a kill is overwritten the next time and never piles up.
+
+    Parameters
+    ----------
+    path : Path
+    content : bytes, or iterable of bytes
+        All of it, or its pieces in order.
+    at_a_time : int, optional
+        Bytes after which what was written so far is put to disk, so that whoever else waits for the disk never waits for all of it.
 
     Raises
     ------
@@ -114,7 +76,14 @@ def write_whole(path: Path, content: bytes) -> None:
     try:
         try:
             with temporary.open("wb") as file:
-                file.write(content)
+                unsynced = 0
+                for piece in [content] if isinstance(content, bytes) else content:
+                    file.write(piece)
+                    unsynced += len(piece)
+                    if at_a_time is not None and unsynced >= at_a_time:
+                        file.flush()
+                        os.fsync(file.fileno())
+                        unsynced = 0
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)

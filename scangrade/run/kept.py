@@ -68,9 +68,13 @@ class Kept:
             facts = [(_PRINT, fingerprint), (_MACHINE, machine_print), (_SEQ, str(seq)), (_GENERAL, general)]
             db.executemany("INSERT INTO run VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", facts)
 
-    def update(self, seq: int, booklets: Sequence[KeptBooklet], gone: Sequence[str] = ()) -> None:
-        """Keep what decisions up to a sequence number made of some booklets; new ones come last, `gone` are none any more."""
-        with self._store.writing() as db:
+    def update(self, seq: int | None, booklets: Sequence[KeptBooklet], gone: Sequence[str] = ()) -> None:
+        """Keep what decisions made of some booklets; new ones come last, `gone` are none any more.
+
+        With `seq`, all that decisions up to this one changed is kept from now on. It goes to disk with the next decision: what a power cut
+        takes is derived again, as if it had not been kept.
+        """
+        with self._store.writing(durable=False) as db:
             db.executemany("DELETE FROM standing WHERE booklet = ?", [(one,) for one in gone])
             db.executemany(
                 "INSERT INTO standing (booklet, machine, identity, flags, unsure, scorecard) VALUES (?, ?, ?, ?, ?, ?)"
@@ -78,7 +82,8 @@ class Kept:
                 " identity = excluded.identity, flags = excluded.flags, unsure = excluded.unsure, scorecard = excluded.scorecard",
                 [(one.booklet, one.machine, one.identity, one.flags, one.unsure, one.scorecard) for one in booklets],
             )
-            db.execute("UPDATE run SET value = ? WHERE key = ?", (str(seq), _SEQ))
+            if seq is not None:
+                db.execute("UPDATE run SET value = ? WHERE key = ?", (str(seq), _SEQ))
 
     def summaries(self) -> list[tuple[str, str, str]]:
         """Identity, flags and unsure boxes of all, in the order of booklets."""

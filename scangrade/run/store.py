@@ -7,7 +7,8 @@ A kill at any moment leaves a store that is right as far as it goes: scans are r
 chunk are stored in one transaction, and a page is pending until its result is stored. Nothing in the store depends on the
 order in which workers finish; what does depend on order (which of two equal images counts) is settled when pages are loaded.
 
-A transaction is on disk before it counts as done (`synchronous = FULL`), whatever the power does then. While a store is open, what is
+A transaction is on disk before it counts as done (`synchronous = FULL`), whatever the power does then; but for copies of what can be
+derived again, which go to disk with the next one. While a store is open, what is
 new goes to the end of its write-ahead log only, and the file itself stays as it is until the store is closed, or the log has grown very
 long: so whoever copies the folder meanwhile copies a whole state, the log's end at most cut off. A log that was left behind, by a kill or
 in such a copy, is no reason for trust: the store is then checked through and through before it is used.
@@ -543,10 +544,24 @@ class Store:
     # ----------------------------------------------------------------- what people add
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction for those who keep tables of their own here; durable once the ``with`` block ends."""
-        with self._transaction() as db:
-            yield db
+    def writing(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
+        """A transaction for those who keep tables of their own here.
+
+        Parameters
+        ----------
+        durable : bool
+            Whether it is on disk once the ``with`` block ends; else it is with the next transaction that is, and nobody waits for it.
+        """
+        if durable or self._db.in_transaction:
+            with self._transaction() as db:
+                yield db
+            return
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        try:
+            with self._transaction() as db:
+                yield db
+        finally:
+            self._db.execute("PRAGMA synchronous = FULL")
 
     def query(self, statement: str, values: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
         """Rows of a table that is kept here."""
