@@ -686,7 +686,7 @@ class Desk:
     async def _changes(self, booklets: Sequence[str], moved: bool) -> Changes:
         """What is to be written about these booklets, and of the run as a whole."""
         standing, known, gone = self.standing, [], []
-        for one in booklets:
+        for one in reversed(booklets):  # those concluded last are still in memory
             if one not in standing.identities:
                 gone.append(one)
                 continue

@@ -155,11 +155,43 @@ const Grid = {
       cell.addEventListener("dblclick", () => this.single());
       $("img", cell).addEventListener("error", () => cell.classList.add("blank"));
     }
-    this.patch($("#grid").dataset.sheet);
+    this.pictures();
     const kept = sessionStorage.getItem(`scangrade-at-${location.pathname}`);
     const index = this.cells.findIndex((cell) => cell.dataset.name === kept);
     const open = this.cells.findIndex((cell) => cell.dataset.state !== "saved");
     this.focus(index >= 0 ? index : Math.max(0, open), false);
+  },
+
+  // Pictures are asked for once the keys work, six at a time, those in sight before those within a screen of it: as many at once as a grid
+  // has would keep the page busy for half a second.
+  pictures() {
+    const sight = [], near = [];
+    let asked = 0;
+    const next = () => {
+      while (asked < 6 && sight.length + near.length) {
+        const image = $("img", sight.shift() ?? near.shift());
+        if (image.src) continue;
+        const ended = () => { asked -= 1; next(); };
+        image.addEventListener("load", ended, { once: true });
+        image.addEventListener("error", ended, { once: true });
+        asked += 1;
+        image.src = image.dataset.src;
+      }
+    };
+    const observe = (cells, margin) => {
+      const observer = new IntersectionObserver((entries) => {
+        const seen = entries.filter((one) => one.isIntersecting).map((one) => one.target);
+        for (const cell of seen) observer.unobserve(cell);
+        cells.push(...seen);
+        next();
+      }, { rootMargin: margin });
+      for (const cell of this.cells) observer.observe(cell);
+    };
+    requestAnimationFrame(() => {
+      this.patch($("#grid").dataset.sheet);
+      observe(sight, "0px");
+      observe(near, "100% 0px");
+    });
   },
 
   // Boxes whose pictures are not cut yet are seen at once as they were kept when they were read; each picture takes its patch's place.
