@@ -196,6 +196,34 @@ def test_files_that_cannot_be_written_are_told_and_written_later(
     assert marks(run) == {"01 r/A": "marked"}
 
 
+def test_rows_of_a_booklet_that_a_spreadsheet_would_run_are_replaced_and_not_added_again(tmp_path: Path) -> None:
+    exam = write_exam(tmp_path / "exam")
+    (tmp_path / "room.pdf").write_text(booklet("=1", "11", "AC", "B"))
+    run = tmp_path / "run"
+    grade(
+        [tmp_path / "room.pdf"],
+        layout=exam["layout"],
+        rubric=exam["rubric"],
+        roster=exam["roster"],
+        out=run,
+        workers=0,
+        reader=FakeReader,
+    )
+    counts = [len((run / name).read_text().splitlines()) for name in ("marks.csv", "scores.csv")]
+
+    async def session(store: Store, pictures: Pictures) -> None:
+        desk = made_desk(run, store, pictures)
+        await decide(desk, "group-one", "=1", 0, "marked")
+        await desk.write()
+
+    with open_run(run, writes=()) as store:
+        pictures = Pictures(run)
+        asyncio.run(session(store, pictures))
+        pictures.close()
+    assert marks(run) == {"'=1 r/A": "marked"}
+    assert [len((run / name).read_text().splitlines()) for name in ("marks.csv", "scores.csv")] == counts
+
+
 def test_files_catch_up_after_a_kill(run: Path, store: Store, pictures: Pictures) -> None:
     async def session() -> None:
         await decide(made_desk(run, store, pictures), "group-one", "01", 0, "marked")  # and killed before anything was written

@@ -254,6 +254,20 @@ def test_csv_dialect() -> None:
     assert as_csv(table) == b'\xef\xbb\xbfname,points\r\n"Ann ""A"", Bo",-1.5\r\nZo\xc3\xab,\r\n'
 
 
+def test_only_what_can_be_derived_again_need_not_be_on_disk(store: Store) -> None:
+    full, normal = 2, 1
+    with store.writing(durable=False) as db:
+        assert db.execute("PRAGMA synchronous").fetchone() == (normal,)
+        db.execute("INSERT INTO run VALUES ('copy', '1')")
+    assert store.facts()["copy"] == "1"
+    with pytest.raises(ValueError, match="half"), store.writing(durable=False) as db:
+        db.execute("UPDATE run SET value = '2' WHERE key = 'copy'")
+        raise ValueError("half")
+    assert store.facts()["copy"] == "1"
+    with store.writing() as db:
+        assert db.execute("PRAGMA synchronous").fetchone() == (full,)
+
+
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     path = tmp_path / "marks.csv"
     write_whole(path, b"old")
