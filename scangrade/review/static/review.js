@@ -163,26 +163,30 @@ const Grid = {
   },
 
   // Pictures are asked for once the keys work, six at a time, those in sight before those within a screen of it: as many at once as a grid
-  // has would keep the page busy for half a second.
+  // has would keep the page busy for half a second. Boxes that are seen as patches meanwhile wait for those of which nothing is seen.
   pictures() {
-    const sight = [], near = [];
-    let asked = 0;
+    const sight = { cut: [], uncut: [] }, near = { cut: [], uncut: [] };
+    let asked = 0, cutting = 0;
+    const taken = () => sight.cut.shift() ?? near.cut.shift() ?? (cutting < 3 ? sight.uncut.shift() ?? near.uncut.shift() : undefined);
     const next = () => {
-      while (asked < 6 && sight.length + near.length) {
-        const image = $("img", sight.shift() ?? near.shift());
+      for (let cell; asked < 6 && (cell = taken());) {
+        const image = $("img", cell), cut = "patch" in cell.dataset ? 1 : 0;
         if (image.src) continue;
-        const ended = () => { asked -= 1; next(); };
+        const ended = () => { asked -= 1; cutting -= cut; next(); };
         image.addEventListener("load", ended, { once: true });
         image.addEventListener("error", ended, { once: true });
         asked += 1;
+        cutting += cut;
         image.src = image.dataset.src;
       }
     };
-    const observe = (cells, margin) => {
+    const observe = (lane, margin) => {
       const observer = new IntersectionObserver((entries) => {
-        const seen = entries.filter((one) => one.isIntersecting).map((one) => one.target);
-        for (const cell of seen) observer.unobserve(cell);
-        cells.push(...seen);
+        for (const { target, isIntersecting } of entries) {
+          if (!isIntersecting) continue;
+          observer.unobserve(target);
+          ("patch" in target.dataset ? lane.uncut : lane.cut).push(target);
+        }
         next();
       }, { rootMargin: margin });
       for (const cell of this.cells) observer.observe(cell);
