@@ -571,6 +571,10 @@ def test_no_key_is_taken_for_the_wrong_item(server: Server, open_page: Callable[
     network = SlowNetwork(page)
     press(page, "1", "2", "d", "j", "Enter")  # the next question was meant, but is not there yet
     expect(page.locator("#status-text")).to_contain_text("not saved")
+    for _ in range(100):  # it shows before it is sent
+        if network.held:
+            break
+        page.wait_for_timeout(50)
     assert len(network.held) == 1
     network.recover()
     expect(page).not_to_have_url(re.compile("f=2a"))

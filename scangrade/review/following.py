@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,15 +58,17 @@ class FollowingFiles:
         self._scores = SplicedFile(folder / SCORES, columns=1)
         self._gradebook_rows: MadeRows = {}
         self._flag_rows: dict[Flag, tuple[str, ...]] = {}
+        self._lock = threading.Lock()
 
     def make_ready(self, changes: Changes) -> None:
         """Make ahead, of a run as it stands, what every writing needs and few decisions change."""
-        for file in (self._marks, self._scores):
-            if file.path.is_file():
-                file.look_up()
-        flags_table(changes.flags, self._flag_rows)
         definitions = self._definitions
-        gradebook_rows(changes.cards, changes.identities, definitions.rubric, definitions.roster, self._gradebook_rows)
+        with self._lock:
+            for file in (self._marks, self._scores):
+                if file.path.is_file():
+                    file.look_up()
+            flags_table(changes.flags, self._flag_rows)
+            gradebook_rows(changes.cards, changes.identities, definitions.rubric, definitions.roster, self._gradebook_rows)
 
     def follow(self, changes: Changes) -> None:
         """Write every file that changes, each whole; the gradebook last, so that it never is newer than what explains it.
@@ -75,6 +78,10 @@ class FollowingFiles:
         OutputError
             If one cannot be written.
         """
+        with self._lock:
+            self._follow(changes)
+
+    def _follow(self, changes: Changes) -> None:
         layout, rubric, roster = self._definitions.layout, self._definitions.rubric, self._definitions.roster
         no_rows: dict[tuple[str, ...], Rows] = {(safe_text(one),): () for one in changes.gone}
         if self._marks.path.is_file():
