@@ -144,6 +144,15 @@ def endless_passes(path: Path) -> None:
     path.write_bytes(data[:-2] + data[last:-2] * 3000 + b"\xff\xd9")
 
 
+def passes_after_the_last(path: Path) -> None:
+    """A JPEG whose head says that one pass is all, and more of them, behind bytes that fill up."""
+    out = io.BytesIO()
+    Image.new("L", (3000, 3000), 200).save(out, "JPEG")
+    data = out.getvalue()
+    last = data.rindex(b"\xff\xda")
+    path.write_bytes(data[:last] + b"\xff\xff" + data[last:-2] + data[last:-2] * 110 + b"\xff\xd9")
+
+
 #: Reasons that will do; none where the page may as well be read.
 BOMBS: dict[Callable[[Path], None], tuple[Reason, ...]] = {
     content_bomb: (),
@@ -159,6 +168,7 @@ BOMBS: dict[Callable[[Path], None], tuple[Reason, ...]] = {
     many_directories: (Reason.TOO_LARGE,),
     the_same_strip_again: (Reason.UNREADABLE_PAGE,),
     endless_passes: (Reason.UNREADABLE_PAGE,),
+    passes_after_the_last: (),
 }
 
 _OPEN = """

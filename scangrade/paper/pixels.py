@@ -41,7 +41,10 @@ _REDUCED_COLOR = {
     8: cv2.IMREAD_REDUCED_COLOR_8,
 }
 
+_MARKER = 0xFF
 _START_OF_SCAN = b"\xff\xda"
+_SEQUENTIAL_FRAMES = (0xC0, 0xC1)
+_SEGMENTS = frozenset((*range(0xC0, 0xD0), *range(0xDA, 0xFF)))  # markers that a length follows
 
 _DPI_SLACK = 0.1  # PNG counts dots per metre, page sizes are rounded: 300 dpi comes as 299.9994
 _SQUARE_ENOUGH = 1.03  # registration takes print scales from 0.94 to 1.03, and this much stretch in one direction
@@ -181,7 +184,7 @@ def from_jpeg(data: bytes, *, factor: int, channel: str, exif: bool, most_scans:
     UndecodableError
         Where the data is damaged, even if a part of the picture could be saved.
     """
-    if data.count(_START_OF_SCAN) > most_scans:
+    if not _in_one_pass(data) and data.count(_START_OF_SCAN) > most_scans:
         raise UndecodableError("has more passes than an encoder makes")
     flags = (_REDUCED_COLOR if channel else _REDUCED_GRAY)[factor]
     if not exif:
@@ -196,6 +199,24 @@ def from_jpeg(data: bytes, *, factor: int, channel: str, exif: bool, most_scans:
     if complaints.damage:
         raise UndecodableError(f"is damaged ({complaints.damage})")
     return np.ascontiguousarray(decoded[:, :, _BGR[channel]]) if channel else decoded.astype(np.uint8, copy=False)
+
+
+def _in_one_pass(data: bytes) -> bool:
+    """Whether a JPEG's head says that its first pass is the only one, as scanners store it: looking for more costs a tenth of decoding.
+
+    So it is where the coding is not progressive and the first pass holds all channels: a decoder then takes another one for an error.
+    """
+    channels, place = 0, 2
+    while place + 10 <= len(data) and data[place] == _MARKER:
+        kind, length = data[place + 1], int.from_bytes(data[place + 2 : place + 4], "big")
+        if kind not in _SEGMENTS:
+            return False
+        if kind in _SEQUENTIAL_FRAMES:
+            channels = data[place + 9]
+        elif kind == _START_OF_SCAN[1]:
+            return channels > 0 and data[place + 4] == channels
+        place += 2 + length
+    return False
 
 
 def from_pillow(image: Image.Image, *, channel: str) -> Gray:
