@@ -73,6 +73,11 @@ class RegistrationLimits:
     greatest_scale: float = 1.15
     """Of the same: print enlarged by 3 %, and a scan that cuts the page's margins off."""
 
+    filling_share: float = 0.87
+    usual_mm: float = 13.0
+    """Least scale, as a share of that at which the page would fill the image, of a page whose marks are looked for near their usual places
+    only, and how near: 5 mm of shift and two degrees of tilt take a corner 12 mm away. Any other page is looked through as a whole."""
+
     candidate_pixels_per_mm: float = 2.9
     """Resolution (74 dpi) to which pages may be reduced when looking for marks; what is not found so is sought at the full one."""
 

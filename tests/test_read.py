@@ -30,9 +30,11 @@ from scangrade.model import (
     Transform,
     Verdict,
 )
+from scangrade.paper.fiducials import placements
+from scangrade.paper.patches import page_ink
 from scangrade.paper.rasterise import PageImage
 from scangrade.paper.read import FormReader, read_page
-from scangrade.settings import DECIDE
+from scangrade.settings import DECIDE, FRAMES, REGISTRATION
 from tests.forms import choice, form, scan
 
 ANSWERS = {f"1.{q}": frozenset("ABCD"[q % 4]) for q in range(1, 13)}
@@ -76,6 +78,25 @@ def test_a_page_may_lie_in_any_of_four_ways(rotation: int) -> None:
     assert isinstance(read, PageRead)
     assert read.rotation == (-rotation) % 360
     assert read_back(read, layout) == ANSWERS
+
+
+@pytest.mark.parametrize("kind", list(FiducialKind))
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+def test_marks_at_their_usual_places_are_found_there_as_they_are_all_over_the_page(
+    kind: FiducialKind, rotation: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = form(kind=kind)
+    images, _ = scan(layout, ANSWERS, OFFICE)
+    pixels = np.ascontiguousarray(np.rot90(images[0].pixels, k=-rotation // 90))
+    ink = page_ink(pixels, max(pixels.shape) / layout.pages[0].height_mm, least_contrast=FRAMES.least_contrast)
+    nowhere_near = replace(REGISTRATION, filling_share=2.0)
+    everywhere = sorted(placements(ink, layout.pages[0], dpi=None, limits=nowhere_near), key=lambda one: one.rotation)
+    monkeypatch.setattr("scangrade.paper.fiducials._looks", lambda *_: ())
+    found = sorted(placements(ink, layout.pages[0], dpi=None, limits=REGISTRATION), key=lambda one: one.rotation)
+    assert [(one.rotation, one.found) for one in found] == [(one.rotation, one.found) for one in everywhere]
+    corners = [(0, 0), (210, 0), (210, 297), (0, 297)]
+    for one, other in zip(found, everywhere, strict=True):
+        assert np.abs(project(one.matrix, corners) - project(other.matrix, corners)).max() < 0.1
 
 
 @pytest.mark.parametrize("skew_deg", [-5.0, 5.0])

@@ -18,9 +18,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scangrade.geometry import MM_PER_INCH, local_scale, parabola_top, project
+from scangrade.geometry import MM_PER_INCH, local_scale, parabola_top, project, project_point
 from scangrade.model import Fiducial, FiducialKind, LayoutPage
-from scangrade.paper.patches import PageInk
+from scangrade.paper.patches import PageInk, Window
 from scangrade.settings import RegistrationLimits
 
 Gray = NDArray[np.uint8]
@@ -45,6 +45,10 @@ class _Candidates:
 
     centre: Points
     size: NDArray[np.float64]
+
+    def enlarged(self, factor: int) -> _Candidates:
+        """The same in an image of which this one is a reduction."""
+        return _Candidates((self.centre + 0.5) * factor - 0.5, self.size * factor)
 
 
 #: Candidates by a mark's kind and size in mm.
@@ -115,8 +119,8 @@ def placements(ink: PageInk, page: LayoutPage, *, dpi: float | None, limits: Reg
         return ()
     scales = scale_range((ink.gray.shape[0], ink.gray.shape[1]), page, dpi, limits)
     seen = _SeenMarks()
-    found: list[Placement] = []
-    for candidates, thorough in _looks(ink, page, scales, limits):
+    found = _filling(ink, page, scales, seen, limits)
+    for candidates, thorough in () if found else _looks(ink, page, scales, limits):
         found += _supported(ink.gray, candidates, page, scales, seen, limits, thorough=thorough)
         if max((one.found for one in found), default=0) == len(fiducials):
             break
@@ -134,19 +138,102 @@ def _apart_mm(one: NDArray[np.float64], other: NDArray[np.float64], page: Layout
     return float(np.linalg.norm(project(one, [middle]) - project(other, [middle]))) / local_scale(other, *middle)
 
 
+def _filling(
+    ink: PageInk, page: LayoutPage, scales: tuple[float, float], seen: _SeenMarks, limits: RegistrationLimits
+) -> list[Placement]:
+    """Placements of a form that fills the image and has all its marks near their usual places; empty where it is not so.
+
+    Nearly all pages lie like that, and only a few percent of them need be looked through. A second sheet would cover marks of the first.
+    """
+    height, width = ink.gray.shape
+    upright = (width > height) == (page.width_mm > page.height_mm)
+    across, down = (page.width_mm, page.height_mm) if upright else (page.height_mm, page.width_mm)
+    fills = max(width / across, height / down)
+    if min(width / across, height / down) < limits.filling_share * fills:
+        return []
+    factor = 2 ** _halvings(fills, limits)
+    reduced, scale = ink.halved(_halvings(fills, limits)), fills / factor
+    windows = _usual_windows(page, (reduced.gray.shape[1], reduced.gray.shape[0]), scale, limits, upright=upright)
+    sheet = _below_each_other([ink_mask(reduced, limits, window) for window in windows])
+    inside = _candidates(sheet, page.fiducials, scales[0] / factor, scales[1] / factor, limits)
+    candidates = {key: _put_back(one, windows).enlarged(factor) for key, one in inside.items()}
+    found = _supported(ink.gray, candidates, page, scales, seen, limits, thorough=False)
+    middle = (page.width_mm / 2, page.height_mm / 2)
+    complete = [
+        one for one in found if one.found == one.expected and local_scale(one.matrix, *middle) >= limits.filling_share * fills
+    ]
+    return found if complete else []
+
+
+def _usual_windows(
+    page: LayoutPage, size: tuple[int, int], scale: float, limits: RegistrationLimits, *, upright: bool
+) -> list[Window]:
+    """Where the marks of a form lie in an image of this width and height that it fills, either way up; windows that meet are one."""
+    width, height = size
+    windows: list[Window] = []
+    for one in page.fiducials:
+        x, y = one.x_mm / page.width_mm, one.y_mm / page.height_mm
+        reach = (limits.usual_mm + 1.5 * one.size_mm) * scale
+        for right, low in ((x, y), (1 - x, 1 - y)) if upright else ((1 - y, x), (y, 1 - x)):
+            near = (right * width - reach, low * height - reach, right * width + reach, low * height + reach)
+            x0, y0, x1, y1 = (round(value) for value in near)
+            window = max(0, x0), max(0, y0), min(width, x1), min(height, y1)
+            meeting = [other for other in windows if _meet(window, other)]
+            while meeting:
+                windows = [other for other in windows if other not in meeting]
+                every = list(zip(window, *meeting, strict=True))
+                window = min(every[0]), min(every[1]), max(every[2]), max(every[3])
+                meeting = [other for other in windows if _meet(window, other)]
+            windows.append(window)
+    return windows
+
+
+def _meet(one: Window, other: Window) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+def _below_each_other(pictures: Sequence[Gray]) -> Gray:
+    """One picture of many, with a row of zeros after each."""
+    sheet = np.zeros((sum(len(one) + 1 for one in pictures), max(one.shape[1] for one in pictures)), np.uint8)
+    row = 0
+    for one in pictures:
+        sheet[row : row + len(one), : one.shape[1]] = one
+        row += len(one) + 1
+    return sheet
+
+
+def _put_back(found: _Candidates, windows: Sequence[Window]) -> _Candidates:
+    """What was found in windows that were put `_below_each_other`, as it lies in the image; without what their edges may have cut."""
+    left, top, right, bottom = np.array(windows).T
+    starts = np.cumsum([0, *(bottom - top + 1)[:-1]])
+    which = np.searchsorted(starts, found.centre[:, 1], side="right") - 1
+    centre = found.centre + np.column_stack([left, top - starts])[which]
+    edges = (
+        centre[:, 0] - left[which],
+        centre[:, 1] - top[which],
+        right[which] - 1 - centre[:, 0],
+        bottom[which] - 1 - centre[:, 1],
+    )
+    whole = np.minimum.reduce(edges) >= found.size
+    return _Candidates(centre[whole], found.size[whole])
+
+
+def _halvings(scale: float, limits: RegistrationLimits) -> int:
+    """How often an image of so many pixels per mm is halved to look for marks."""
+    return int(math.log2(max(1.0, scale / limits.candidate_pixels_per_mm)))
+
+
 def _looks(
     ink: PageInk, page: LayoutPage, scales: tuple[float, float], limits: RegistrationLimits
 ) -> Iterator[tuple[_ByKind, bool]]:
     """Candidates to try, and whether to try every pair of them: the dearer each only if the ones before were not enough."""
     low, high = scales
-    times = int(math.log2(max(1.0, high / limits.greatest_scale / limits.candidate_pixels_per_mm)))
+    times = _halvings(high / limits.greatest_scale, limits)
     earlier: list[_ByKind] = []
     for halved in (times, 0) if times else (0,):
         mask, factor = ink_mask(ink.halved(halved), limits), 2**halved
         reduced = _candidates(mask, page.fiducials, low / factor, high / factor, limits)
-        earlier.append(
-            {key: _Candidates((one.centre + 0.5) * factor - 0.5, one.size * factor) for key, one in reduced.items()}
-        )
+        earlier.append({key: one.enlarged(factor) for key, one in reduced.items()})
         yield earlier[-1], False
     for candidates in earlier:
         yield candidates, True
@@ -187,9 +274,9 @@ def _supported(
     return list(found.values())
 
 
-def ink_mask(ink: PageInk, limits: RegistrationLimits) -> Gray:
-    """255 where the page is dark enough to be print, else 0."""
-    return ink.below(1.0 - limits.ink_share_of_black * ink.contrast)
+def ink_mask(ink: PageInk, limits: RegistrationLimits, window: Window | None = None) -> Gray:
+    """255 where the page, or a window of it, is dark enough to be print, else 0."""
+    return ink.below(1.0 - limits.ink_share_of_black * ink.contrast, window)
 
 
 def _without_streaks(mask: Gray, length: int) -> Gray:
@@ -291,7 +378,7 @@ def _hypotheses(
         similarities = _pair_similarities(fiducials, pools, (i, j), (low, high), limits)
         if not len(similarities):
             continue
-        if not thorough:
+        if not thorough and len(similarities) > limits.most_hypotheses:
             similarities = similarities[_rough_miss(similarities, places, pools) <= limits.sure_mm * len(fiducials)]
         for one in _voted(similarities, fiducials, pools, limits, thorough=thorough):
             if one.key not in best or one.rank < best[one.key].rank:
@@ -461,7 +548,9 @@ class _SeenMarks:
     def __init__(self) -> None:
         self._places: dict[tuple[FiducialKind, float, float, int], list[tuple[float, float]]] = {}
 
-    def near(self, look: tuple[FiducialKind, float, float, int], at: Points, reach_px: float) -> tuple[float, float] | None:
+    def near(
+        self, look: tuple[FiducialKind, float, float, int], at: tuple[float, float], reach_px: float
+    ) -> tuple[float, float] | None:
         """A mark of this look that was found within reach of a place in the image."""
         for x, y in self._places.get(look, ()):
             if math.hypot(x - at[0], y - at[1]) <= reach_px:
@@ -539,7 +628,7 @@ def _find(
     tilt = math.degrees(math.atan2(matrix[1, 0], matrix[0, 0]))
     turn = (fiducial.turn_deg - upright_turn(tilt)) % 360 if fiducial.kind is FiducialKind.CORNER else 0
     look = (fiducial.kind, fiducial.size_mm, fiducial.line_mm, turn)
-    known = seen_marks.near(look, project(matrix, [(x_mm, y_mm)])[0], min(limits.search_mm) * scale)
+    known = seen_marks.near(look, project_point(matrix, x_mm, y_mm), min(limits.search_mm) * scale)
     if known is not None:
         return known
     # in steps, so that all pages of a batch share a few ideal pictures
@@ -571,8 +660,7 @@ def _find(
         return None
     dx = column + parabola_top(match[row], int(column)) - (match.shape[1] - 1) / 2
     dy = row + parabola_top(match[:, column], int(row)) - (match.shape[0] - 1) / 2
-    seen = project(matrix, [(x_mm + dx / quality, y_mm + dy / quality)])[0]
-    place = float(seen[0]), float(seen[1])
+    place = project_point(matrix, x_mm + dx / quality, y_mm + dy / quality)
     seen_marks.add(look, place)
     return place
 

@@ -158,14 +158,9 @@ class _Search:
     pixels_per_mm: float
     limits: FrameLimits
 
-    @functools.cached_property
-    def half(self) -> PageInk:
-        """The page at half the resolution."""
-        return self.ink.halved(1)
-
     @property
     def half_matrix(self) -> NDArray[np.float64]:
-        """Layout mm to pixels of `half`."""
+        """Layout mm to pixels of the page at half the resolution."""
         return np.array([[0.5, 0, -0.25], [0, 0.5, -0.25], [0, 0, 1]]) @ self.matrix
 
     def widely(self, geometry: BoxGeometry, index: NDArray[np.intp], *, into: _Found, inset_mm: float | None = None) -> None:
@@ -176,7 +171,7 @@ class _Search:
         """The same at a twentieth of the work: everywhere at half the resolution, then closely around what is best there."""
         q, limits = self.pixels_per_mm / 2, self.limits
         reach = self._reach_px(index, q)
-        patches = _Patches.cut(self.half, self.half_matrix, geometry, self.centres[index], reach, q, limits)
+        patches = _Patches.cut(self.ink.half, self.half_matrix, geometry, self.centres[index], reach, q, limits)
         index = index[patches.whole]
         if len(index):
             rough, *_ = _peaks(patches.match(0.0), q, reach, limits)

@@ -5,6 +5,7 @@ Only these patches are ever resampled, never the page: a page has a hundred boxe
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,11 @@ from scangrade.model import Box, Shape
 _REMAP_ROWS = 30_000  # OpenCV's remap takes pictures of less than 32,767 rows
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+#: A part of an image in whole pixels: x0, y0, x1, y1, of which the last two are outside.
+Window = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, eq=False)
 class PageInk:
     """A page's gray values with what is needed to turn them into darkness.
 
@@ -30,16 +35,31 @@ class PageInk:
     gray: NDArray[np.uint8]
     paper: NDArray[np.uint8]
     contrast: float
+    half_gray: NDArray[np.uint8] | None = None  #: `gray` halved, where that was needed anyway
+
+    @functools.cached_property
+    def half(self) -> PageInk:
+        """The same page with half the resolution."""
+        return PageInk(halve(self.gray, 1) if self.half_gray is None else self.half_gray, self.paper, self.contrast)
 
     def halved(self, times: int) -> PageInk:
         """The same page with half the resolution, so many times."""
-        return PageInk(halve(self.gray, times), self.paper, self.contrast)
+        return self.half.halved(times - 1) if times else self
 
-    def below(self, level: float) -> NDArray[np.uint8]:
-        """255 where the page is darker than `level`, a share of the paper's brightness from 0 to 1; else 0."""
+    def below(self, level: float, window: Window | None = None) -> NDArray[np.uint8]:
+        """255 where the page, or a window of it, is darker than `level`, a share of the paper's brightness from 0 to 1; else 0."""
         height, width = self.gray.shape
-        bound = cv2.resize(cv2.convertScaleAbs(self.paper, alpha=level), (width, height), interpolation=cv2.INTER_LINEAR)
-        return np.asarray(cv2.compare(self.gray, bound, cv2.CMP_LT), dtype=np.uint8)
+        bound, gray = cv2.convertScaleAbs(self.paper, alpha=level), self.gray
+        if window is None:
+            bound = cv2.resize(bound, (width, height), interpolation=cv2.INTER_LINEAR)
+        else:
+            x0, y0, x1, y1 = window
+            gray = gray[y0:y1, x0:x1]
+            across, down = self.paper.shape[1] / width, self.paper.shape[0] / height
+            to_cell = np.array([[across, 0, (x0 + 0.5) * across - 0.5], [0, down, (y0 + 0.5) * down - 0.5]])
+            flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+            bound = cv2.warpAffine(bound, to_cell, (x1 - x0, y1 - y0), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(cv2.compare(gray, bound, cv2.CMP_LT), dtype=np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +82,7 @@ def halve(gray: NDArray[np.uint8], times: int) -> NDArray[np.uint8]:
     return gray
 
 
-def paper_brightness(gray: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
+def paper_brightness(gray: NDArray[np.uint8], scale: float, *, half: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
     """Brightness of the bare paper all over a page.
 
     Parameters
@@ -70,6 +90,8 @@ def paper_brightness(gray: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]
     gray : (H, W) uint8 array
     scale : float
         Pixels per millimetre.
+    half : (H // 2, W // 2) uint8 array, optional
+        The page halved, if that is at hand.
 
     Returns
     -------
@@ -80,9 +102,8 @@ def paper_brightness(gray: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]
     height, width = gray.shape
     cell = max(1.0, 1.5 * scale)
     times = min(int(math.log2(cell)), int(math.log2(max(1, min(height, width)))))
-    small = cv2.resize(
-        halve(gray, times), (max(1, round(width / cell)), max(1, round(height / cell))), interpolation=cv2.INTER_AREA
-    )
+    halved = halve(gray, times) if half is None or times == 0 else halve(half, times - 1)
+    small = cv2.resize(halved, (max(1, round(width / cell)), max(1, round(height / cell))), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.blur(cv2.dilate(small, np.ones((7, 7), np.uint8)), (5, 5)), dtype=np.uint8)
 
 
@@ -97,7 +118,8 @@ def page_ink(gray: NDArray[np.uint8], scale: float, *, least_contrast: float) ->
     least_contrast : float
         Of black to paper, that is believed.
     """
-    paper = paper_brightness(gray, scale)
+    half = halve(gray, 1) if min(gray.shape) > 1 else None
+    paper = paper_brightness(gray, scale, half=half)
     # every third pixel: every fourth would always meet the same places of a JPEG's blocks
     sample = np.ascontiguousarray(gray[::3, ::3])
     bright = cv2.resize(paper, (sample.shape[1], sample.shape[0]), interpolation=cv2.INTER_LINEAR)
@@ -108,7 +130,7 @@ def page_ink(gray: NDArray[np.uint8], scale: float, *, least_contrast: float) ->
     level = int(np.searchsorted(darkest, wanted))
     # levels are rounded: within one, pixels are taken to be spread evenly
     black = max(0.0, level + 0.5 - (float(darkest[level]) - wanted) / float(counts[level]))
-    return PageInk(gray, paper, float(np.clip(1.0 - black / 255, least_contrast, 1.0)))
+    return PageInk(gray, paper, float(np.clip(1.0 - black / 255, least_contrast, 1.0)), half)
 
 
 def by_geometry(boxes: Sequence[Box]) -> Iterator[tuple[BoxGeometry, list[int]]]:
