@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from scangrade.geometry import parabola_tops
 from scangrade.model import Box, Shape
-from scangrade.paper.patches import BoxGeometry, PageInk, by_geometry, cut, outline_distance
+from scangrade.paper.patches import BoxGeometry, GrayPatches, PageInk, by_geometry, cut_gray, outline_distance
 from scangrade.settings import FrameLimits
 
 
@@ -211,8 +211,9 @@ class _Search:
 class _Patches:
     """Surroundings of boxes of one geometry, to be correlated with frames moved by up to `reach` pixels."""
 
-    pixels: NDArray[np.float32]  #: (N, H, W) darkness, all of it inside the image
+    seen: GrayPatches  #: (N, H, W) gray, all of it inside the image
     whole: NDArray[np.bool_]  #: which of the boxes these are: the others leave the image
+    contrast: float
     geometry: BoxGeometry
     reach: int
     pixels_per_mm: float
@@ -231,21 +232,28 @@ class _Patches:
         limits: FrameLimits,
     ) -> _Patches:
         half = _half(geometry, q, limits)
-        pixels = cut(ink, matrix, centres, ((half[0] + reach) / q, (half[1] + reach) / q), q)
-        corners = pixels[:, :: pixels.shape[1] - 1, :: pixels.shape[2] - 1]
-        whole = np.asarray(np.isfinite(corners).all(axis=(1, 2)), dtype=np.bool_)
+        seen = cut_gray(ink, matrix, centres, (half[0] + reach, half[1] + reach), q)
+        whole = seen.whole
         if not whole.all():
-            pixels = pixels[whole]
-        rectangular = geometry.shape is Shape.SQUARE and len(pixels) > 0
-        return cls(pixels, whole, geometry, reach, q, limits, _RectangleSums(pixels) if rectangular else None)
+            seen = GrayPatches(seen.pixels[whole], seen.paper[whole], whole[whole])
+        rectangular = geometry.shape is Shape.SQUARE and len(seen.pixels) > 0
+        sums = _RectangleSums(seen.pixels) if rectangular else None
+        return cls(seen, whole, ink.contrast, geometry, reach, q, limits, sums)
 
     def match(self, inset_mm: float, some: slice = slice(None)) -> NDArray[np.float32]:
-        """Correlation of some patches with a frame printed so far inside its place: (N, 2 r + 1, 2 r + 1)."""
-        if self.sums is not None:
-            return self.sums.correlate(_nested(self.geometry, inset_mm, self.pixels_per_mm, self.limits), self.reach, some)
+        """Correlation of some patches' darkness with a frame printed so far inside its place: (N, 2 r + 1, 2 r + 1)."""
         kernel = _kernel(self.geometry, inset_mm, self.pixels_per_mm, self.limits)
-        maps = [cv2.matchTemplate(patch, kernel, cv2.TM_CCORR) for patch in self.pixels[some]]
-        return np.asarray(maps, dtype=np.float32)
+        if self.sums is not None:
+            rectangles = _nested(self.geometry, inset_mm, self.pixels_per_mm, self.limits)
+            found = self.sums.correlate(rectangles, self.reach, some)
+        else:
+            maps = [cv2.matchTemplate(one.astype(np.float32), kernel, cv2.TM_CCORR) for one in self.seen.pixels[some]]
+            found = np.asarray(maps, dtype=np.float32)
+        # a sum over darkness, (1 - gray / paper) / contrast, from the same sum over gray
+        found *= np.float32(-1.0) / self.seen.paper[some, None, None]
+        found += kernel.sum()
+        found /= np.float32(self.contrast)
+        return found
 
 
 def _half(geometry: BoxGeometry, q: float, limits: FrameLimits) -> tuple[int, int]:
@@ -307,32 +315,34 @@ class _RectangleSums:
     .. [1] P. Viola, M. Jones, CVPR 2001. DOI 10.1109/CVPR.2001.990517
     """
 
-    def __init__(self, patches: NDArray[np.float32]) -> None:
+    def __init__(self, patches: NDArray[np.uint8]) -> None:
         count, rows, columns = patches.shape
-        whole = np.asarray(cv2.integral(patches.reshape(-1, columns), sdepth=cv2.CV_64F), dtype=np.float64)
+        whole = np.asarray(cv2.integral(patches.reshape(-1, columns), sdepth=cv2.CV_32S), dtype=np.int32)
         down, across = whole.strides
         # of each patch its rows and the one before: sums from there on are the differences to it
-        self._sums = np.lib.stride_tricks.as_strided(
-            whole, (count, rows + 1, columns + 1), (rows * down, down, across), writeable=False
-        )
+        shape, strides = (count, rows + 1, columns + 1), (rows * down, down, across)
+        each = np.lib.stride_tricks.as_strided(whole, shape, strides, writeable=False)
+        # patches innermost: a rectangle's sums for all moves of all patches are then a few long rows of memory
+        turned = np.asarray(cv2.transpose(each.reshape(count, -1)), dtype=np.int32)
+        self._sums = turned.reshape(rows + 1, columns + 1, count)
 
     def correlate(self, rectangles: Sequence[tuple[int, int, float]], reach: int, some: slice) -> NDArray[np.float32]:
         """Weighted sums over rectangles around the middle of patches, moved by up to `reach` pixels: (N, 2 r + 1, 2 r + 1)."""
-        sums = self._sums[some]
-        middle_row, middle_column = (sums.shape[1] - 2) // 2, (sums.shape[2] - 2) // 2
+        sums = self._sums[:, :, some]
+        middle_row, middle_column = (sums.shape[0] - 2) // 2, (sums.shape[1] - 2) // 2
 
-        def window(row: int, column: int) -> NDArray[np.float64]:
+        def window(row: int, column: int) -> NDArray[np.int32]:
             top, left = middle_row + row - reach, middle_column + column - reach
-            return sums[:, top : top + 2 * reach + 1, left : left + 2 * reach + 1]
+            return sums[top : top + 2 * reach + 1, left : left + 2 * reach + 1]
 
-        total = np.zeros((len(sums), 2 * reach + 1, 2 * reach + 1))
+        side = 2 * reach + 1
+        total = np.zeros((side, side, sums.shape[2]), np.float32)
         for a, b, weight in rectangles:
             part = window(b + 1, a + 1) - window(-b, a + 1)
             part -= window(b + 1, -a)
             part += window(-b, -a)
-            part *= weight
-            total += part
-        return total.astype(np.float32)
+            total += part.astype(np.float32) * np.float32(weight)
+        return np.ascontiguousarray(total.transpose(2, 0, 1))
 
 
 def _peak_scores(match: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -42,6 +42,11 @@ class PageInk:
         """The same page with half the resolution."""
         return PageInk(halve(self.gray, 1) if self.half_gray is None else self.half_gray, self.paper, self.contrast)
 
+    @functools.cached_property
+    def fine_paper(self) -> NDArray[np.float32]:
+        """The paper's brightness, to be looked up between its values."""
+        return self.paper.astype(np.float32)
+
     def halved(self, times: int) -> PageInk:
         """The same page with half the resolution, so many times."""
         return self.half.halved(times - 1) if times else self
@@ -246,6 +251,93 @@ def cut(
     return _cut_grid(ink, matrix, centres_mm, x, y)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class GrayPatches:
+    """Patches as a scanner saw them, and how bright the paper is under each."""
+
+    pixels: NDArray[np.uint8]  #: (N, H, W) gray
+    paper: NDArray[np.float32]  #: (N,) brightness of bare paper in the middle of each patch, 1 or more
+    whole: NDArray[np.bool_]  #: (N,) whether a patch lies inside the image
+
+
+def cut_gray(
+    ink: PageInk,
+    matrix: NDArray[np.float64],
+    centres_mm: NDArray[np.float64],
+    half_px: tuple[int, int],
+    pixels_per_mm: float,
+) -> GrayPatches:
+    """What is around points of the layout, for measures that the paper's brightness is taken out of at the end.
+
+    Parameters
+    ----------
+    ink : PageInk
+    matrix : (3, 3) array
+        Layout mm to image pixels.
+    centres_mm : (N, 2) array
+    half_px : (int, int)
+        Pixels from the middle of a patch to its sides.
+    pixels_per_mm : float
+        Resolution of the patches.
+    """
+    x, y = (np.arange(-half, half + 1, dtype=np.float32) / np.float32(pixels_per_mm) for half in half_px)
+    pixels = np.empty((len(centres_mm), len(y), len(x)), np.uint8)
+    whole = np.empty(len(centres_mm), np.bool_)
+    at_once = max(1, _REMAP_ROWS // max(len(x), len(y)))
+    at, slope = _affine_around(matrix, centres_mm)
+    for start in range(0, len(pixels), at_once):
+        some = slice(start, start + at_once)
+        maps = _maps(at[some], slope[some], x, y)
+        pixels[some] = _seen(ink, *maps)
+        whole[some] = ~_leaves(ink, *maps)
+    return GrayPatches(pixels, np.maximum(_paper_along(ink, at[:, :, None])[:, 0], 1), whole)
+
+
+def _maps(
+    at: NDArray[np.float32], slope: NDArray[np.float32], x: NDArray[np.float32], y: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Where patches around `at`, each of the millimetres `x` by `y`, lie in the image: pixels across and down, (N, rows, columns)."""
+    across = at[:, :, None] + slope[:, :, :1] * x  # (N, 2, columns): pixels along a patch's middle row
+    down = slope[:, :, 1:] * y  # (N, 2, rows): from there along a column
+    return across[:, 0, None, :] + down[:, 0, :, None], across[:, 1, None, :] + down[:, 1, :, None]
+
+
+def _seen(ink: PageInk, map_x: NDArray[np.float32], map_y: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Gray values of the image at places between its pixels."""
+    columns = map_x.shape[2]
+    seen = cv2.remap(
+        ink.gray,
+        map_x.reshape(-1, columns),
+        map_y.reshape(-1, columns),
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return np.asarray(seen, dtype=np.uint8).reshape(map_x.shape)
+
+
+def _leaves(ink: PageInk, map_x: NDArray[np.float32], map_y: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which patches leave the image: where they do, so do their corners."""
+    height, width = ink.gray.shape
+    corners_x, corners_y = (one[:, :: max(1, one.shape[1] - 1), :: max(1, one.shape[2] - 1)] for one in (map_x, map_y))
+    out = (corners_x < 0) | (corners_y < 0) | (corners_x > width - 1) | (corners_y > height - 1)
+    return np.asarray(out.any(axis=(1, 2)))
+
+
+def _paper_along(ink: PageInk, places: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Brightness of the paper at places of the image, (N, 2, M) pixels: (N, M)."""
+    height, width = ink.gray.shape
+    to_cell = np.array([ink.paper.shape[1] / width, ink.paper.shape[0] / height], np.float32)[:, None]
+    cells = (places + np.float32(0.5)) * to_cell - np.float32(0.5)
+    along = cv2.remap(
+        ink.fine_paper,
+        np.ascontiguousarray(cells[:, 0]),
+        np.ascontiguousarray(cells[:, 1]),
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return np.asarray(along, dtype=np.float32).reshape(len(places), -1)
+
+
 def _cut_grid(
     ink: PageInk,
     matrix: NDArray[np.float64],
@@ -287,45 +379,21 @@ def _cut_some(
     out: NDArray[np.float32],
 ) -> None:
     """Darkness of patches around `at`, each of the millimetres `x` by `y`."""
-    count, rows, columns = out.shape
-    across = at[:, :, None] + slope[:, :, :1] * x  # (N, 2, columns): pixels along a patch's middle row
-    down = slope[:, :, 1:] * y  # (N, 2, rows): from there along a column
-    map_x = (across[:, 0, None, :] + down[:, 0, :, None]).reshape(-1, columns)
-    map_y = (across[:, 1, None, :] + down[:, 1, :, None]).reshape(-1, columns)
-    seen = cv2.remap(ink.gray, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    rows, columns = out.shape[1:]
+    map_x, map_y = _maps(at, slope, x, y)
+    seen = _seen(ink, map_x, map_y)
     # Paper changes slowly: its brightness along a patch's middle row and middle column gives that of all the patch.
-    height, width = ink.gray.shape
-    to_cell = np.array([ink.paper.shape[1] / width, ink.paper.shape[0] / height], np.float32)[:, None]
-    paper = ink.paper.astype(np.float32)
-    lines = []
-    for line in (across, at[:, :, None] + down):
-        cell = (line + np.float32(0.5)) * to_cell - np.float32(0.5)
-        lines.append(
-            cv2.remap(
-                paper,
-                np.ascontiguousarray(cell[:, 0]),
-                np.ascontiguousarray(cell[:, 1]),
-                cv2.INTER_LINEAR,
-                borderMode=cv2.BORDER_REPLICATE,
-            )
-        )
-    middle_row, middle_column = (np.asarray(line, dtype=np.float32) for line in lines)
-    beside = middle_column - middle_column[:, rows // 2, None]
+    middle_lines = np.concatenate([slope[:, :, :1] * x, slope[:, :, 1:] * y], axis=2) + at[:, :, None]
+    paper = np.maximum(_paper_along(ink, middle_lines), 1)
+    row, column = paper[:, :columns], paper[:, columns:]
     # darkness is (1 - seen / bright) / contrast: few steps, since each goes over all of the patches
-    contrast = np.float32(-ink.contrast)
-    bright = np.add((middle_row * contrast)[:, None, :], (beside * contrast)[:, :, None], out=out)
-    if float(middle_row.min() + beside.min()) < 1.0:
-        np.minimum(bright, contrast, out=bright)
-    np.divide(seen.reshape(out.shape), bright, out=out)
+    out[...] = seen
+    out *= (np.float32(-1.0 / ink.contrast) / row)[:, None, :]
+    out *= (column[:, rows // 2, None] / column)[:, :, None]
     out += np.float32(1.0 / ink.contrast)
     np.clip(out, np.float32(-1.0), np.float32(1.0), out=out)
-    map_x, map_y = map_x.reshape(out.shape), map_y.reshape(out.shape)
-    corners_x, corners_y = (
-        map_x[:, :: max(1, rows - 1), :: max(1, columns - 1)],
-        map_y[:, :: max(1, rows - 1), :: max(1, columns - 1)],
-    )
-    leaves = (corners_x < 0) | (corners_y < 0) | (corners_x > width - 1) | (corners_y > height - 1)
-    for k in np.flatnonzero(leaves.reshape(count, -1).any(axis=1)).tolist():
+    height, width = ink.gray.shape
+    for k in np.flatnonzero(_leaves(ink, map_x, map_y)).tolist():
         beyond = (map_x[k] < 0) | (map_y[k] < 0) | (map_x[k] > width - 1) | (map_y[k] > height - 1)
         out[k][beyond] = outside
 
