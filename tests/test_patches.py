@@ -24,7 +24,7 @@ def _plain(gray: Gray, paper: int = 250) -> PageInk:
 def test_a_patch_holds_the_darkness_of_its_place_under_a_turned_and_slanted_page() -> None:
     matrix = np.array([[5.0, 0.4, 30.0], [-0.3, 5.2, 50.0], [1e-4, -2e-4, 1.0]])
     centres = np.array([[20.0, 20.0], [35.0, 40.0], [10.0, 55.0]])
-    patches = cut(_plain(_ramp()), matrix, centres, (2.0, 3.0), 6.0)
+    patches = cut(_plain(_ramp()), matrix, centres, np.arange(-12, 13) / 6, np.arange(-18, 19) / 6)
     assert patches.shape == (3, 37, 25)
     for centre, patch in zip(centres, patches, strict=True):
         for row, column in ((0, 0), (18, 12), (36, 24), (5, 20)):
@@ -36,7 +36,9 @@ def test_a_patch_holds_the_darkness_of_its_place_under_a_turned_and_slanted_page
 
 def test_what_lies_outside_the_image_is_not_a_number() -> None:
     matrix = np.diag([5.0, 5.0, 1.0])
-    inside, partly, outside = cut(_plain(_ramp()), matrix, np.array([[30.0, 40.0], [0.0, 40.0], [-50.0, 40.0]]), (2, 2), 5.0)
+    offsets = np.arange(-10, 11) / 5
+    centres = np.array([[30.0, 40.0], [0.0, 40.0], [-50.0, 40.0]])
+    inside, partly, outside = cut(_plain(_ramp()), matrix, centres, offsets, offsets)
     assert np.isfinite(inside).all()
     assert np.isnan(partly[:, :10]).all() and np.isfinite(partly[:, 10:]).all()
     assert np.isnan(outside).all()
@@ -45,7 +47,9 @@ def test_what_lies_outside_the_image_is_not_a_number() -> None:
 def test_paper_brightness_is_taken_out_where_light_falls_off() -> None:
     light = np.linspace(255, 150, 600)[None, :] * np.linspace(1, 0.8, 800)[:, None]
     ink = page_ink(np.rint(light).astype(np.uint8), 5.9, least_contrast=0.3)
-    patches = cut(ink, np.diag([5.9, 5.9, 1.0]), np.array([[20.0, 20.0], [50.0, 100.0], [80.0, 70.0]]), (4, 4), 6.0)
+    offsets = np.arange(-24, 25) / 6
+    centres = np.array([[20.0, 20.0], [50.0, 100.0], [80.0, 70.0]])
+    patches = cut(ink, np.diag([5.9, 5.9, 1.0]), centres, offsets, offsets)
     # the brightest of the neighbourhood counts, which lies up to 7 mm towards the light
     assert np.abs(patches * ink.contrast).max() < 0.08
 

@@ -262,10 +262,16 @@ def _half(geometry: BoxGeometry, q: float, limits: FrameLimits) -> tuple[int, in
     return math.ceil((geometry.width_mm / 2 + border) * q), math.ceil((geometry.height_mm / 2 + border) * q)
 
 
+def _distance(geometry: BoxGeometry, q: float, limits: FrameLimits) -> NDArray[np.float64]:
+    """Distance in mm of the ideal picture's pixels from the inner edge of the frame."""
+    across, down = (np.arange(-half, half + 1) / q for half in _half(geometry, q, limits))
+    return outline_distance(geometry, across, down)
+
+
 @functools.lru_cache(maxsize=64)
 def _kernel(geometry: BoxGeometry, inset_mm: float, q: float, limits: FrameLimits) -> NDArray[np.float32]:
     """A frame's ideal picture: what it is multiplied with is the darkness of the frame less that beside it."""
-    distance = outline_distance(geometry, _half(geometry, q, limits), q) + inset_mm
+    distance = _distance(geometry, q, limits) + inset_mm
     # the frame is drawn as wide as the scanner's blur leaves it: at least one pixel
     line = max(geometry.frame_mm, 1.0 / q)
     middle = geometry.frame_mm / 2
@@ -288,7 +294,7 @@ def _nested(geometry: BoxGeometry, inset_mm: float, q: float, limits: FrameLimit
     """
     kernel = _kernel(geometry, inset_mm, q, limits)
     half = _half(geometry, q, limits)
-    distance = outline_distance(geometry, half, q)[half[1] :, half[0] :]
+    distance = _distance(geometry, q, limits)[half[1] :, half[0] :]
     quarter = kernel[half[1] :, half[0] :].astype(np.float64)
     _, first, shell = np.unique(np.round(distance, 6), return_index=True, return_inverse=True)
     shell = shell.reshape(distance.shape)
@@ -403,11 +409,33 @@ def _smooth(
         drift = np.column_stack([np.ones(len(centres)), (centres - middle) / scale]) @ solution
     rest = what - drift[strong]
     local = drift.copy()
-    nearest = min(limits.neighbours, len(where))
-    for start in range(0, len(centres), 256):
-        block = centres[start : start + 256]
-        across, down = (block[:, None, axis] - where[None, :, axis] for axis in (0, 1))
-        order = np.argpartition((across**2 + down**2).astype(np.float32), nearest - 1, axis=1)[:, :nearest]
-        around = np.sort(rest[order], axis=1)  # numpy's median is slow for many of a few
-        local[start : start + 256] += (around[:, (nearest - 1) // 2] + around[:, nearest // 2]) / 2
+    around = np.sort(rest[_nearest(centres, strong, min(limits.neighbours, len(where)))].transpose(0, 2, 1), axis=2)
+    middle_one = around.shape[2] // 2  # numpy's median is slow for many of a few
+    local += (around[:, :, (around.shape[2] - 1) // 2] + around[:, :, middle_one]) / 2
     return local
+
+
+def _nearest(centres: NDArray[np.float64], strong: NDArray[np.bool_], count: int) -> NDArray[np.intp]:
+    """For each box the nearest of those that are strong, as many as asked for: positions among the strong ones, (N, count)."""
+    order = _neighbourhoods(tuple(map(tuple, centres.tolist())), min(3 * count, len(centres)))
+    usable = strong[order]
+    rank = np.cumsum(usable, axis=1)
+    position = np.cumsum(strong) - 1
+    chosen = np.empty((len(centres), count), np.intp)
+    enough = rank[:, -1] >= count
+    chosen[enough] = position[order[enough][usable[enough] & (rank[enough] <= count)]].reshape(-1, count)
+    for k in np.flatnonzero(~enough).tolist():  # in a part of the page where hardly a frame was seen
+        away = centres[strong] - centres[k]
+        chosen[k] = np.argsort(away[:, 0] ** 2 + away[:, 1] ** 2, kind="stable")[:count]
+    return chosen
+
+
+@functools.lru_cache(maxsize=64)
+def _neighbourhoods(centres: tuple[tuple[float, float], ...], count: int) -> NDArray[np.intp]:
+    """The boxes nearest to each box, itself first, (N, count); the same for every scan of a page."""
+    places = np.array(centres, dtype=np.float64)
+    found = np.empty((len(places), count), np.intp)
+    for start in range(0, len(places), 256):  # in blocks, since a page may hold thousands of boxes
+        across, down = (places[start : start + 256, None, axis] - places[None, :, axis] for axis in (0, 1))
+        found[start : start + 256] = np.argsort(across**2 + down**2, axis=1, kind="stable")[:, :count]
+    return found

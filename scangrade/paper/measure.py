@@ -6,7 +6,10 @@ a gray, a yellowed and a 1-bit page.
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -14,7 +17,17 @@ from numpy.typing import NDArray
 
 from scangrade.model import FEATURES, PATCH_SIDE, Box, Readings, no_map, no_patches
 from scangrade.paper.frames import Frames
-from scangrade.paper.patches import BoxGeometry, PageInk, by_geometry, cut, ink_map, outline_distance, thumbnails
+from scangrade.paper.patches import (
+    BoxGeometry,
+    PageInk,
+    as_picture,
+    by_geometry,
+    cut,
+    ink_map,
+    outline_distance,
+    resampling,
+    samples,
+)
 from scangrade.settings import MeasureSettings
 
 
@@ -63,18 +76,13 @@ def measure(
     patches = no_patches(len(boxes))
     for geometry, members in by_geometry(boxes):
         index = np.array(members)
+        inset_mm = float(frames.inset_mm[index[0]])
+        plan = _plan(geometry, inset_mm, settings)
+        darkness = cut(ink, matrix, centres[index], plan.x_mm, plan.y_mm)
+        values[index, : len(_INSIDE)] = _inside(darkness, plan, settings)
         if page_mm is not None:
-            patches[index] = thumbnails(
-                ink,
-                matrix,
-                centres[index],
-                (geometry.width_mm, geometry.height_mm),  # the inside of the frame is the middle half
-                PATCH_SIDE,
-                finest_per_mm=settings.finest_per_mm,
-            )
-        values[index, : len(_INSIDE)] = _inside(
-            ink, matrix, centres[index], geometry, float(frames.inset_mm[index[0]]), settings
-        )
+            across = np.nan_to_num(darkness, copy=False) @ plan.across
+            patches[index] = as_picture(plan.down @ across)
     column = {name: position for position, name in enumerate(FEATURES)}
     values[:, column["frame"]] = np.nan_to_num(frames.score)
     values[:, column["dx_mm"]] = frames.offset_mm[:, 0]
@@ -98,39 +106,76 @@ def measure(
 _INSIDE: Final = FEATURES[: FEATURES.index("beyond") + 1]
 
 
-def _inside(
-    ink: PageInk,
-    matrix: NDArray[np.float64],
-    centres: NDArray[np.float64],
-    geometry: BoxGeometry,
-    inset_mm: float,
-    settings: MeasureSettings,
-) -> NDArray[np.float32]:
-    """The features of `_INSIDE` for boxes of one geometry."""
-    q = settings.pixels_per_mm
+@dataclass(frozen=True, slots=True, eq=False)
+class _Plan:
+    """Where boxes of a geometry are sampled, and what the samples are of."""
+
+    x_mm: NDArray[np.float64]  #: (W,) columns, from the box' centre
+    y_mm: NDArray[np.float64]  #: (H,) rows
+    across: NDArray[np.float32]  #: (W, PATCH_SIDE) what makes the columns of the picture that is kept
+    down: NDArray[np.float32]  #: (PATCH_SIDE, H) what makes its rows
+    pixels: NDArray[np.intp]  #: the inside, as places in a patch
+    band: NDArray[np.intp]  #: what is taken for the paper around
+    far: NDArray[np.intp]  #: where strokes that leave the box are sought
+    means: NDArray[
+        np.float32
+    ]  #: (H * W, 14) weights: inside, core, along the diagonals, off them, around, and ninths of the inside
+    within: tuple[slice, slice]  #: rows and columns that hold the inside
+    inside: NDArray[np.bool_]  #: (h, w) of these, the inside itself
+    line_px: int  #: width of a straight line
+
+
+@functools.lru_cache(maxsize=64)
+def _plan(geometry: BoxGeometry, inset_mm: float, settings: MeasureSettings) -> _Plan:
+    """How boxes of a geometry are measured whose frame is printed so far inside its place."""
     border = geometry.frame_mm + settings.beyond_mm
-    half_mm = (geometry.width_mm / 2 + border, geometry.height_mm / 2 + border)
-    patches = cut(ink, matrix, centres, half_mm, q)
-    rows, columns = patches.shape[1:]
-    half = (columns // 2, rows // 2)
-    distance = outline_distance(geometry, half, q)
+    q = settings.pixels_per_mm
+    # the picture that is kept shows twice the box, and what is measured beside it may reach a little farther
+    sides = (geometry.width_mm, geometry.height_mm)
+    shown = [samples(length, PATCH_SIDE, settings.finest_per_mm) for length in sides]
+    reach = [round((length / 2 + border) * q) for length in sides]
+    half = [max(one, math.ceil(length * q) + 1) for one, length in zip(reach, sides, strict=True)]
+    x_mm, y_mm = (np.arange(-one, one + 1) / q for one in half)
+    across, down = (resampling(places, PATCH_SIDE, one, q) for places, one in zip(shown, half, strict=True))
+    shape = len(y_mm), len(x_mm)
+    distance = outline_distance(geometry, x_mm, y_mm)
     inset = inset_mm + min(settings.inset_mm, settings.inset_share * min(geometry.width_mm, geometry.height_mm))
     inside = distance <= -inset
-    x = np.broadcast_to(np.arange(-half[0], half[0] + 1) / q / (geometry.width_mm / 2 - inset), (rows, columns))
-    y = np.broadcast_to((np.arange(-half[1], half[1] + 1) / q / (geometry.height_mm / 2 - inset))[:, None], (rows, columns))
+    x = np.broadcast_to(x_mm / (geometry.width_mm / 2 - inset), shape)
+    y = np.broadcast_to((y_mm / (geometry.height_mm / 2 - inset))[:, None], shape)
     core = inside & (np.maximum(np.abs(x), np.abs(y)) <= 0.5)
     band = (distance >= geometry.frame_mm + settings.gap_mm) & (distance < geometry.frame_mm + settings.outside_mm)
-    far = distance >= geometry.frame_mm + settings.far_mm
+    near = (np.abs(x_mm * q) < reach[0] + 0.5) & (np.abs(y_mm * q) < reach[1] + 0.5)[:, None]
+    far = near & (distance >= geometry.frame_mm + settings.far_mm)
     away = np.minimum(np.abs(x - y), np.abs(x + y))  # distance to the nearer diagonal, in half boxes
     on_diagonal, off_diagonal = inside & (away <= 0.25), inside & (away >= 0.6)
     third_x = np.clip(np.floor((x + 1) * 1.5), 0, 2)
     third_y = np.clip(np.floor((y + 1) * 1.5), 0, 2)
-
     thirds = [inside & (third_x == i) & (third_y == j) for j in range(3) for i in range(3)]
+    masks = [inside, core, on_diagonal, off_diagonal, band, *thirds]
+    rows, columns = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
+    within = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+    return _Plan(
+        x_mm,
+        y_mm,
+        across,
+        np.ascontiguousarray(down.T),
+        np.flatnonzero(inside),
+        np.flatnonzero(band),
+        np.flatnonzero(far),
+        np.column_stack([mask.ravel() / np.float32(mask.sum()) for mask in masks]).astype(np.float32),
+        within,
+        inside[within],
+        max(1, round(settings.line_mm * q)),
+    )
+
+
+def _inside(patches: NDArray[np.float32], plan: _Plan, settings: MeasureSettings) -> NDArray[np.float32]:
+    """The features of `_INSIDE` for the patches of boxes of one geometry."""
     flat = patches.reshape(len(patches), -1)
-    pixels = np.sort(_under(flat, inside), axis=1)
+    pixels = np.sort(np.take(flat, plan.pixels, axis=1), axis=1)
     # Shadow and noise beside the box are in the box as well. Ink beside it is not: hence quantiles of both, and a limit.
-    around = np.nan_to_num(_quantile(np.sort(_under(flat, band), axis=1), settings.floor_quantile))
+    around = np.nan_to_num(_quantile(np.sort(np.take(flat, plan.band, axis=1), axis=1), settings.floor_quantile))
     within = np.nan_to_num(_quantile(pixels, settings.floor_quantile))
     floor = np.clip(np.minimum(around, within), -settings.most_floor, settings.most_floor)[:, None]
 
@@ -138,7 +183,7 @@ def _inside(
         """What is left of (patches, N) values without the floor, stretched to black; quantiles and means move with the pixels."""
         return np.asarray((darkness - floor) / (1.0 - floor), dtype=np.float32)
 
-    means = above_floor(_means(patches, [inside, core, on_diagonal, off_diagonal, band, *thirds]))
+    means = above_floor(_means(patches, plan.means))
     cells = means[:, 5:]
     return np.column_stack(
         [
@@ -149,29 +194,25 @@ def _inside(
             above_floor(_quantile(pixels, 0.95)[:, None]),
             cells.min(axis=1),
             (cells > settings.cell_ink).mean(axis=1),
-            _without_line(patches, inside, floor, max(1, round(settings.line_mm * q))),
+            _without_line(patches[:, *plan.within], plan.inside, floor, plan.line_px),
             means[:, 2] - means[:, 3],
             means[:, 4],
-            _share_above(_under(flat, far), floor + settings.beyond_ink * (1.0 - floor)),
+            _share_above(np.take(flat, plan.far, axis=1), floor + settings.beyond_ink * (1.0 - floor)),
         ]
     ).astype(np.float32)
 
 
-def _under(flat: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """The pixels of (patches, pixels) that lie under a mask."""
-    return np.take(flat, np.flatnonzero(mask), axis=1)
-
-
-def _means(patches: NDArray[np.float32], masks: Sequence[NDArray[np.bool_]]) -> NDArray[np.float32]:
-    """Means of patches under masks, (patches, masks); NaN where a pixel under the mask is NaN."""
+def _means(patches: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Means of patches under masks, given as weights (pixels, masks): (patches, masks); NaN where a pixel under the mask is NaN."""
     flat = patches.reshape(len(patches), -1)
     # one product for all masks; in it a single NaN would spoil the means that it has no part in
-    whole = np.isfinite(flat).all(axis=1)
-    weights = np.column_stack([mask.ravel() / np.float32(mask.sum()) for mask in masks])
-    result = np.empty((len(flat), len(masks)), np.float32)
-    result[whole] = flat[whole] @ weights.astype(np.float32)
+    whole = np.isfinite(patches[:, :: patches.shape[1] - 1, :: patches.shape[2] - 1]).all(axis=(1, 2))
+    if whole.all():
+        return flat @ weights
+    result = np.empty((len(flat), weights.shape[1]), np.float32)
+    result[whole] = flat[whole] @ weights
     for k in np.flatnonzero(~whole).tolist():
-        result[k] = [patches[k, mask].mean() for mask in masks]
+        result[k] = [flat[k, one > 0].mean() for one in weights.T]
     return result
 
 

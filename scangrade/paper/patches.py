@@ -147,42 +147,78 @@ def by_geometry(boxes: Sequence[Box]) -> Iterator[tuple[BoxGeometry, list[int]]]
         yield BoxGeometry(*shared), members
 
 
-def thumbnails(
-    ink: PageInk,
-    matrix: NDArray[np.float64],
-    centres_mm: NDArray[np.float64],
-    half_mm: tuple[float, float],
-    side: int,
-    *,
-    finest_per_mm: float,
-) -> NDArray[np.uint8]:
-    """Small square pictures of what is around points of the layout, stretched where that is no square.
+def samples(half_mm: float, side: int, finest_per_mm: float) -> NDArray[np.float64]:
+    """Offsets in mm from the middle of a picture at which it is sampled: as many for each of its pixels, which is their mean.
 
     Parameters
     ----------
-    ink : PageInk
-    matrix : (3, 3) array
-        Layout mm to image pixels.
-    centres_mm : (N, 2) array
-    half_mm : (float, float)
-        Half width and half height of what a picture shows.
+    half_mm : float
+        Half width, or half height, of what the picture shows.
+    side : int
+        Pixels.
+    finest_per_mm : float
+        Samples per mm, at least: strokes are thinner than a pixel.
+    """
+    count = side * max(1, math.ceil(2 * half_mm / side * finest_per_mm))
+    return np.asarray(((np.arange(count) + 0.5) / count * 2 - 1) * half_mm)
+
+
+def shrunk(darkness: NDArray[np.float32], side: int) -> NDArray[np.uint8]:
+    """Small square pictures of patches, stretched where these are no squares.
+
+    Parameters
+    ----------
+    darkness : (N, H, W) float32 array
+        As `cut` gives it, at `samples`.
     side : int
         Of a picture, in pixels.
-    finest_per_mm : float
-        Samples, of which a pixel is the mean: strokes are thinner than a pixel.
 
     Returns
     -------
     (N, side, side) uint8 array
-        Darkness, 0 paper to 255 the page's black; 0 outside the image.
+        As `as_picture` gives it.
     """
-    columns, rows = (side * max(1, math.ceil(2 * length / side * finest_per_mm)) for length in half_mm)
-    x = (((np.arange(columns) + 0.5) / columns * 2 - 1) * half_mm[0]).astype(np.float32)
-    y = (((np.arange(rows) + 0.5) / rows * 2 - 1) * half_mm[1]).astype(np.float32)
-    darkness = _cut_grid(ink, matrix, centres_mm, x, y, outside=0.0)
     # all patches below each other as one picture: OpenCV takes means of whole cells in a hundredth of numpy's time
-    cells = cv2.resize(darkness.reshape(-1, columns), (side, len(darkness) * side), interpolation=cv2.INTER_AREA)
-    return np.asarray(np.rint(np.clip(cells, 0, 1) * 255), dtype=np.uint8).reshape(-1, side, side)
+    sheet = darkness.reshape(-1, darkness.shape[2])
+    cells = cv2.resize(sheet, (side, len(darkness) * side), interpolation=cv2.INTER_AREA)
+    return as_picture(np.asarray(cells, dtype=np.float32)).reshape(-1, side, side)
+
+
+def as_picture(darkness: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Darkness as whole numbers, 0 paper to 255 the page's black."""
+    return np.asarray(np.rint(np.clip(darkness, 0, 1) * 255), dtype=np.uint8)
+
+
+def resampling(places_mm: NDArray[np.float64], side: int, half: int, pixels_per_mm: float) -> NDArray[np.float32]:
+    """What makes, of a patch' pixels in a row, those of a picture of it: the means of its values at `samples`.
+
+    Parameters
+    ----------
+    places_mm : (M,) array
+        Offsets from the middle at which the picture would be sampled; M is a multiple of `side`.
+    side : int
+        Pixels of the picture.
+    half : int
+        Pixels of the patch from its middle to its sides: beyond all places by two.
+    pixels_per_mm : float
+        Of the patch.
+
+    Returns
+    -------
+    (2 half + 1, side) float32 array
+        To multiply rows of the patch with.
+
+    Notes
+    -----
+    Values between pixels are those of cubic convolution [1]_.
+
+    References
+    ----------
+    .. [1] R. Keys, IEEE Trans. ASSP 29(6), 1981. DOI 10.1109/TASSP.1981.1163711
+    """
+    at = np.abs(np.arange(-half, half + 1)[:, None] - places_mm * pixels_per_mm)
+    weights = np.where(at <= 1, (1.5 * at - 2.5) * at**2 + 1, np.where(at < 2, ((2.5 - 0.5 * at) * at - 4) * at + 2, 0))
+    return np.asarray(weights.reshape(2 * half + 1, side, -1).mean(axis=2), dtype=np.float32)
 
 
 def ink_map(ink: PageInk, matrix: NDArray[np.float64], size_mm: tuple[float, float], scale: float) -> NDArray[np.uint8]:
@@ -218,37 +254,6 @@ def ink_map(ink: PageInk, matrix: NDArray[np.float64], size_mm: tuple[float, flo
     bright = cv2.remap(ink.paper, cell_x, cell_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     darkness = (1.0 - seen.astype(np.float32) / np.maximum(bright, 1)) / ink.contrast
     return np.asarray(np.rint(np.clip(darkness, 0, 1) * 255), dtype=np.uint8)
-
-
-def cut(
-    ink: PageInk,
-    matrix: NDArray[np.float64],
-    centres_mm: NDArray[np.float64],
-    half_mm: tuple[float, float],
-    pixels_per_mm: float,
-) -> NDArray[np.float32]:
-    """Darkness around points of the layout.
-
-    Parameters
-    ----------
-    ink : PageInk
-    matrix : (3, 3) array
-        Layout mm to image pixels.
-    centres_mm : (N, 2) array
-    half_mm : (float, float)
-        Half width and half height of a patch.
-    pixels_per_mm : float
-        Resolution of the patches.
-
-    Returns
-    -------
-    (N, 2 h + 1, 2 w + 1) float32 array
-        0 bare paper to 1 the page's black, below 0 where noise is brighter than paper; NaN outside the image.
-    """
-    w, h = round(half_mm[0] * pixels_per_mm), round(half_mm[1] * pixels_per_mm)
-    x = np.arange(-w, w + 1, dtype=np.float32) / np.float32(pixels_per_mm)
-    y = np.arange(-h, h + 1, dtype=np.float32) / np.float32(pixels_per_mm)
-    return _cut_grid(ink, matrix, centres_mm, x, y)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -338,19 +343,36 @@ def _paper_along(ink: PageInk, places: NDArray[np.float32]) -> NDArray[np.float3
     return np.asarray(along, dtype=np.float32).reshape(len(places), -1)
 
 
-def _cut_grid(
+def cut(
     ink: PageInk,
     matrix: NDArray[np.float64],
     centres_mm: NDArray[np.float64],
-    x: NDArray[np.float32],
-    y: NDArray[np.float32],
+    x_mm: NDArray[np.float64],
+    y_mm: NDArray[np.float64],
     *,
     outside: float = math.nan,
 ) -> NDArray[np.float32]:
-    """Darkness at the offsets `x` by `y`, in mm, around each centre; `outside` where the image ends."""
-    rows, columns = len(y), len(x)
-    cut_out = np.empty((len(centres_mm), rows, columns), np.float32)
-    at_once = max(1, _REMAP_ROWS // max(rows, columns))
+    """Darkness around points of the layout.
+
+    Parameters
+    ----------
+    ink : PageInk
+    matrix : (3, 3) array
+        Layout mm to image pixels.
+    centres_mm : (N, 2) array
+    x_mm, y_mm : (W,) and (H,) arrays
+        Offsets of a patch' columns and rows from its centre.
+    outside : float
+        Stands for what lies outside the image.
+
+    Returns
+    -------
+    (N, H, W) float32 array
+        0 bare paper to 1 the page's black, below 0 where noise is brighter than paper.
+    """
+    x, y = x_mm.astype(np.float32), y_mm.astype(np.float32)
+    cut_out = np.empty((len(centres_mm), len(y), len(x)), np.float32)
+    at_once = max(1, _REMAP_ROWS // max(len(y), len(x)))
     for start in range(0, len(centres_mm), at_once):
         some = slice(start, start + at_once)
         _cut_some(ink, *_affine_around(matrix, centres_mm[some]), x, y, outside=outside, out=cut_out[some])
@@ -398,10 +420,20 @@ def _cut_some(
         out[k][beyond] = outside
 
 
-def outline_distance(geometry: BoxGeometry, half_px: tuple[int, int], pixels_per_mm: float) -> NDArray[np.float64]:
-    """Signed distance in mm of a patch's pixels from the inner edge of the frame: negative inside, positive on it and beyond."""
-    x = np.abs(np.arange(-half_px[0], half_px[0] + 1)) / pixels_per_mm
-    y = np.abs(np.arange(-half_px[1], half_px[1] + 1)) / pixels_per_mm
+def outline_distance(geometry: BoxGeometry, x_mm: NDArray[np.float64], y_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Signed distance in mm of places around a box from the inner edge of its frame: negative inside, positive on it and beyond.
+
+    Parameters
+    ----------
+    geometry : BoxGeometry
+    x_mm, y_mm : (W,) and (H,) arrays
+        Columns and rows, from the box' centre.
+
+    Returns
+    -------
+    (H, W) array
+    """
+    x, y = np.abs(x_mm), np.abs(y_mm)
     if geometry.shape is Shape.CIRCLE:
         a, b = geometry.width_mm / 2, geometry.height_mm / 2
         radius = np.hypot(x[None, :] / a, y[:, None] / b)
