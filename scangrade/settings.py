@@ -804,6 +804,9 @@ class StickerReading:
     """Side of a window, and the share of it that is dark, from which something is taken for a code that is hard to read: half of a
     code is black in any such window, a fifth of large print."""
 
+    glance_share: float = 0.9
+    """Of that share, which must be dark on the page as it is before it is cut out upright: the two differ by two hundredths at most."""
+
     pixels_per_mm: float = 12.0
     """At which print is read, and codes are tried again (305 dpi): Tesseract is made for print of 20 to 40 pixels a line."""
 
