@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -53,6 +56,20 @@ def local_scale(matrix: NDArray[np.float64], x: float, y: float) -> float:
     (a, b, c), (d, e, f), (g, h, i) = matrix.tolist()
     determinant = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
     return float(abs(determinant / (g * x + h * y + i) ** 3) ** 0.5)
+
+
+def median(values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """The median along the first axis, as `numpy.median` gives it, in a tenth of its time for a few numbers."""
+    ordered = np.sort(values, axis=0)
+    return np.asarray((ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2)
+
+
+def quantile(values: NDArray[np.floating[Any]], share: float) -> float:
+    """A quantile of numbers, as `numpy.quantile` gives it, in a tenth of its time for a few."""
+    ordered = np.sort(values)
+    at = share * (len(ordered) - 1)
+    low, high = ordered[math.floor(at)], ordered[math.ceil(at)]
+    return float(low + (high - low) * (at - math.floor(at)))
 
 
 def parabola_top(values: NDArray[np.float32], at: int) -> float:

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scangrade.geometry import parabola_tops
+from scangrade.geometry import median, parabola_tops, quantile
 from scangrade.model import Box, Shape
 from scangrade.paper.patches import BoxGeometry, GrayPatches, PageInk, by_geometry, cut_gray, outline_distance
 from scangrade.settings import FrameLimits
@@ -99,7 +99,7 @@ def find_frames(
 
 def _usual(frames: Frames) -> float:
     """The usual score of the frames that were seen; 0 where none was."""
-    return float(np.median(frames.score[frames.seen])) if frames.seen.any() else 0.0
+    return float(median(frames.score[frames.seen])) if frames.seen.any() else 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,14 +118,14 @@ def _agreed(centres: NDArray[np.float64], found: _Found, limits: FrameLimits) ->
     framed = np.isfinite(score)
     strong = framed & (score >= limits.least_score) & (found.sharpness >= limits.least_sharpness)
     smooth = _smooth(centres, raw, strong, limits)
-    miss = np.linalg.norm(raw - smooth, axis=1)
+    miss = np.hypot(*(raw - smooth).T)
     near = strong & (miss <= limits.neighbour_mm)
-    clear = float(np.median(score[near])) * limits.clear_share if near.any() else np.inf
+    clear = float(median(score[near])) * limits.clear_share if near.any() else np.inf
     seen = near | (strong & (score >= clear))
     offset = np.where(seen[:, None], raw, np.clip(smooth, -limits.search_mm, limits.search_mm))
     if not framed.any():
         return Frames(offset, score, seen, found.inset, math.nan, math.nan)
-    residual = float(np.percentile(miss[near], 90)) if near.any() else math.inf
+    residual = quantile(miss[near], 0.9) if near.any() else math.inf
     return Frames(offset, score, seen, found.inset, float(near.sum() / framed.sum()), residual)
 
 
@@ -198,7 +198,7 @@ class _Search:
             return
         if inset_mm is None:
             some = slice(None, None, max(1, len(index) // limits.most_for_inset))
-            typical = {inset: float(np.median(_peak_scores(patches.match(inset, some)))) for inset in limits.insets_mm}
+            typical = {inset: float(median(_peak_scores(patches.match(inset, some)))) for inset in limits.insets_mm}
             inset_mm = max(typical, key=typical.__getitem__)
             if typical[inset_mm] < limits.inset_gain * typical[0.0]:
                 inset_mm = 0.0
@@ -393,7 +393,7 @@ def _smooth(
     if strong.sum() == 0:
         return np.zeros_like(raw)
     where, what = centres[strong], raw[strong]
-    drift = np.tile(np.median(what, axis=0), (len(centres), 1))
+    drift = np.tile(median(what), (len(centres), 1))
     spread = np.ptp(where, axis=0)
     if strong.sum() >= limits.least_for_drift and spread.min() > 0:
         middle = where.mean(axis=0)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scangrade.geometry import local_scale, project
+from scangrade.geometry import local_scale, median, project
 from scangrade.model import FEATURES, Box, Layout, LayoutPage, PageCode, PageCodeKind, Reason
 from scangrade.paper.constellation import place_by_boxes
 from scangrade.paper.fiducials import Placement, ink_mask, placements, scale_range
@@ -265,8 +265,9 @@ class _Examined:
 
         Boxes that all lie two millimetres aside are likelier another page's, or this page's the other way up.
         """
-        shift = np.linalg.norm(np.median(self.frames.offset_mm, axis=0)) / limits.usual_shift_mm
-        return self.frames.support * float(np.nanmedian(self.frames.score)) * float(np.exp(-(shift**2)))
+        shift = np.linalg.norm(median(self.frames.offset_mm)) / limits.usual_shift_mm
+        usual = float(median(self.frames.score[np.isfinite(self.frames.score)]))
+        return self.frames.support * usual * float(np.exp(-(shift**2)))
 
     @property
     def framed(self) -> int:
