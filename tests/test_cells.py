@@ -29,7 +29,8 @@ from scangrade.model import (
 from scangrade.paper.by_hand import read_as
 from scangrade.paper.rasterise import PageImage
 from scangrade.paper.read import FormReader, read_page
-from scangrade.run.store import ScanOnDisk, Store, _pack, _unpack
+from scangrade.run.packing import PackedReadings, packed
+from scangrade.run.store import ScanOnDisk, Store
 from tests import forms
 from tests.written import number_cells
 
@@ -129,7 +130,6 @@ def test_cells_come_back_as_they_went_in(tmp_path: Path) -> None:
 
 def test_pictures_stored_before_there_were_cells_open() -> None:
     plain = Readings(np.zeros((1, 2), np.float32), no_patches(1))
-    packed = _pack(plain)  # without cells it is what it was before
-    again = _unpack(plain.values, packed)
+    again = PackedReadings.of(plain.values, packed(plain))  # without cells it is what it was before
     assert again.cells.shape == no_cells().shape
     assert again.patches.shape == plain.patches.shape

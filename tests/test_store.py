@@ -5,8 +5,10 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from scangrade.model import PageRead, PageRef, PageResult, PageSetAside, Reading
 from scangrade.run.files import Table, as_csv, write_whole
 from scangrade.run.intake import content_sha256, find_scans, identify_files, natural_key
 from scangrade.run.lock import RunLock
+from scangrade.run.packing import _LatelyUnpacked, packed
 from scangrade.run.store import APPLICATION_ID, MIGRATIONS, STORE_NAME, Repeat, ScanOnDisk, Store, set_repeats_aside
 
 SUFFIXES = (".pdf", ".png")
@@ -73,6 +76,35 @@ def test_results_come_back_as_they_went_in(store: Store, tmp_path: Path) -> None
     assert all(same(page.result, results[page.ref.scan_page]) for page in pages)
     first = pages[0].result
     assert isinstance(first, PageRead) and first.readings.values.dtype == np.float32
+
+
+def test_pages_are_loaded_without_unpacking_their_pictures(store: Store) -> None:
+    store.register([on_disk("a.pdf")])
+    store.save_opened(1, 200)
+    plain = replace(read("x", boxes=40).readings, patches=no_patches(40), ink_map=np.zeros((297, 210), np.uint8))
+    results = {number: replace(read(f"x{number}"), readings=plain) for number in range(1, 201)}
+    store.save_pages(1, results)
+    tracemalloc.start()
+    pages = store.pages()
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 0.05 * 200 * (plain.patches.nbytes + plain.ink_map.nbytes)
+    for page in pages:
+        assert isinstance(page.result, PageRead)
+        assert page.result.readings.patches.shape == (40, 28, 28)
+        assert page.result.readings.ink_map.shape == (297, 210)
+        assert not hasattr(page.result.readings, "something_else")
+
+
+def test_what_was_looked_at_lately_stays_unpacked_up_to_a_limit() -> None:
+    kept = [packed(read(f"{number}", boxes=number).readings) for number in range(2, 6)]
+    lately = _LatelyUnpacked(most_bytes=3 * 297 * 210)
+    first = lately.pictures(kept[0])
+    assert lately.pictures(kept[0])[0] is first[0]
+    for one in kept[1:]:
+        lately.pictures(one)
+    again = lately.pictures(kept[0])
+    assert again[0] is not first[0] and np.array_equal(again[0], first[0])
 
 
 def test_a_page_is_pending_until_its_result_is_stored(store: Store) -> None:

@@ -20,10 +20,8 @@ that they need not be derived again (`standing.py`).
 from __future__ import annotations
 
 import json
-import math
 import os
 import sqlite3
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -32,7 +30,6 @@ from types import TracebackType
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scangrade.errors import OutputError, UsageError
 from scangrade.model import (
@@ -48,6 +45,7 @@ from scangrade.model import (
     StickerRead,
     Transform,
 )
+from scangrade.run.packing import PackedReadings, packed
 from scangrade.settings import STORE
 
 STORE_NAME: Final = "run.sqlite"
@@ -220,7 +218,6 @@ _DISK_TROUBLE: Final = frozenset(
     }
 )
 _HEAD_BYTES: Final = 100  # SQLite's file header
-_PACKING: Final = 1  # zlib's fastest: the next halves no more than a tenth, at three times the work
 _NOT_A_STORE: Final = frozenset({sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT})
 
 
@@ -605,7 +602,7 @@ class Store:
         digits : sequence of str, optional
             Fields in which student numbers are marked.
         """
-        nothing = _pack(Readings(np.zeros((0, self._width()), np.float32)))
+        nothing = packed(Readings(np.zeros((0, self._width()), np.float32)))
         with self._transaction() as db:
             db.execute("PRAGMA secure_delete = ON")
             for table in ("pages", "pages_by_hand"):
@@ -812,32 +809,10 @@ def _as_row(result: PageResult) -> tuple[object, ...]:
         result.dpi,
         json.dumps(result.transform.matrix),
         np.ascontiguousarray(result.readings.values, dtype="<f4").tobytes(),
-        _pack(result.readings),
+        packed(result.readings),
         None if result.sticker is None else json.dumps(asdict(result.sticker)),
         json.dumps(dict(result.prints)) if result.prints else None,
     )
-
-
-def _pack(readings: Readings) -> bytes:
-    """The pictures of a page's readings, one after the other with their shapes before them; mostly white, so they shrink well."""
-    pictures = (
-        readings.patches,
-        readings.blank,
-        readings.ink_map,
-        readings.blank_map,
-        *((readings.cells, readings.blank_cells) if len(readings.cells) else ()),
-    )
-    head = json.dumps([picture.shape for picture in pictures]).encode() + b"\n"
-    return zlib.compress(head + b"".join(np.ascontiguousarray(picture).tobytes() for picture in pictures), _PACKING)
-
-
-def _unpack(values: NDArray[np.float32], packed: bytes) -> Readings:
-    head, _, data = zlib.decompress(packed).partition(b"\n")
-    pictures, start = [], 0
-    for shape in json.loads(head):
-        pictures.append(np.frombuffer(data, np.uint8, math.prod(shape), start).reshape(shape))
-        start += math.prod(shape)
-    return Readings(values, *pictures)
 
 
 def _from_row(row: Sequence[object], width: int) -> PageResult:
@@ -850,7 +825,8 @@ def _from_row(row: Sequence[object], width: int) -> PageResult:
         measured = Readings(np.zeros((0, width), np.float32))
     else:
         assert isinstance(readings, bytes) and isinstance(pictures, bytes)
-        measured = _unpack(np.frombuffer(readings, dtype="<f4").astype(np.float32, copy=False).reshape(-1, width), pictures)
+        values = np.frombuffer(readings, dtype="<f4").astype(np.float32, copy=False).reshape(-1, width)
+        measured = PackedReadings.of(values, pictures)
     return PageRead(
         image_sha256=str(image_sha256),
         page=_int(page),
