@@ -81,8 +81,10 @@ def measure(
         darkness = cut(ink, matrix, centres[index], plan.x_mm, plan.y_mm)
         values[index, : len(_INSIDE)] = _inside(darkness, plan, settings)
         if page_mm is not None:
-            across = np.nan_to_num(darkness, copy=False) @ plan.across
-            patches[index] = as_picture(plan.down @ across)
+            cut_off = ~_whole(darkness)
+            if cut_off.any():
+                darkness[cut_off] = np.nan_to_num(darkness[cut_off])
+            patches[index] = as_picture(plan.down @ (darkness @ plan.across))
     column = {name: position for position, name in enumerate(FEATURES)}
     values[:, column["frame"]] = np.nan_to_num(frames.score)
     values[:, column["dx_mm"]] = frames.offset_mm[:, 0]
@@ -172,7 +174,7 @@ def _plan(geometry: BoxGeometry, inset_mm: float, settings: MeasureSettings) -> 
 
 def _inside(patches: NDArray[np.float32], plan: _Plan, settings: MeasureSettings) -> NDArray[np.float32]:
     """The features of `_INSIDE` for the patches of boxes of one geometry."""
-    flat = patches.reshape(len(patches), -1)
+    flat, whole = patches.reshape(len(patches), -1), _whole(patches)
     pixels = np.sort(np.take(flat, plan.pixels, axis=1), axis=1)
     # Shadow and noise beside the box are in the box as well. Ink beside it is not: hence quantiles of both, and a limit.
     around = np.nan_to_num(_quantile(np.sort(np.take(flat, plan.band, axis=1), axis=1), settings.floor_quantile))
@@ -183,30 +185,28 @@ def _inside(patches: NDArray[np.float32], plan: _Plan, settings: MeasureSettings
         """What is left of (patches, N) values without the floor, stretched to black; quantiles and means move with the pixels."""
         return np.asarray((darkness - floor) / (1.0 - floor), dtype=np.float32)
 
-    means = above_floor(_means(patches, plan.means))
+    means = above_floor(_means(flat, plan.means, whole))
     cells = means[:, 5:]
     return np.column_stack(
         [
             means[:, 0],
             means[:, 1],
-            _share_above(pixels, floor + 0.5 * (1.0 - floor)),
-            _share_above(pixels, floor + (1.0 - floor) / 6),
+            _share_above(pixels, floor + 0.5 * (1.0 - floor), whole),
+            _share_above(pixels, floor + (1.0 - floor) / 6, whole),
             above_floor(_quantile(pixels, 0.95)[:, None]),
             cells.min(axis=1),
             (cells > settings.cell_ink).mean(axis=1),
             _without_line(patches[:, *plan.within], plan.inside, floor, plan.line_px),
             means[:, 2] - means[:, 3],
             means[:, 4],
-            _share_above(np.take(flat, plan.far, axis=1), floor + settings.beyond_ink * (1.0 - floor)),
+            _share_above(np.take(flat, plan.far, axis=1), floor + settings.beyond_ink * (1.0 - floor), whole),
         ]
     ).astype(np.float32)
 
 
-def _means(patches: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
+def _means(flat: NDArray[np.float32], weights: NDArray[np.float32], whole: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Means of patches under masks, given as weights (pixels, masks): (patches, masks); NaN where a pixel under the mask is NaN."""
-    flat = patches.reshape(len(patches), -1)
     # one product for all masks; in it a single NaN would spoil the means that it has no part in
-    whole = np.isfinite(patches[:, :: patches.shape[1] - 1, :: patches.shape[2] - 1]).all(axis=(1, 2))
     if whole.all():
         return flat @ weights
     result = np.empty((len(flat), weights.shape[1]), np.float32)
@@ -214,6 +214,12 @@ def _means(patches: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArra
     for k in np.flatnonzero(~whole).tolist():
         result[k] = [flat[k, one > 0].mean() for one in weights.T]
     return result
+
+
+def _whole(patches: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which patches lie inside the image: where one does not, one of its corners is no number."""
+    corners = patches[:, :: patches.shape[1] - 1, :: patches.shape[2] - 1]
+    return np.asarray(np.isfinite(corners).all(axis=(1, 2)), dtype=np.bool_)
 
 
 def _quantile(ordered: NDArray[np.float32], share: float) -> NDArray[np.float32]:
@@ -246,8 +252,9 @@ def _without_line(
     return np.asarray(np.minimum(*rests), dtype=np.float32)
 
 
-def _share_above(pixels: NDArray[np.float32], level: NDArray[Any]) -> NDArray[np.float32]:
-    """Share of pixels darker than each row's `level`; NaN where a pixel lies outside the image."""
-    ones = np.ones(pixels.shape[1], np.float32)
-    share = (pixels > level).astype(np.float32) @ ones / np.float32(pixels.shape[1])
-    return np.where(np.isfinite(pixels @ ones), share, np.float32(np.nan))
+def _share_above(pixels: NDArray[np.float32], level: NDArray[Any], whole: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Share of pixels darker than each row's `level`; NaN where a pixel lies outside the image, as only those of no `whole` patch can."""
+    width = pixels.shape[1]
+    share = (pixels > level).astype(np.float32) @ np.full(width, 1 / width, np.float32)
+    share[~whole] = np.where(np.isnan(pixels[~whole]).any(axis=1), np.float32(np.nan), share[~whole])
+    return np.asarray(share, dtype=np.float32)
