@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from scangrade.geometry import parabola_top, parabola_tops
+from scangrade.geometry import median, parabola_top, parabola_tops, quantile
 from scangrade.model import Box, Shape
-from scangrade.paper.frames import _kernel, _nested, _RectangleSums, find_frames
+from scangrade.paper.frames import _kernel, _nearest, _nested, _RectangleSums, find_frames
 from scangrade.paper.patches import BoxGeometry, page_ink
 from scangrade.settings import FRAMES
 
@@ -91,3 +91,18 @@ def test_many_parabolas_are_as_one() -> None:
     values = np.random.default_rng(2).random((50, 3)).astype(np.float32)
     values[:, 1] += 1  # the middle one is the greatest
     assert np.allclose(parabola_tops(*values.T), [parabola_top(three, 1) for three in values])
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 10])
+def test_medians_and_quantiles_are_those_of_numpy(count: int) -> None:
+    values = np.random.default_rng(count).random((count, 2))
+    assert median(values) == pytest.approx(np.median(values, axis=0))
+    assert quantile(values[:, 0], 0.9) == pytest.approx(np.quantile(values[:, 0], 0.9))
+
+
+def test_the_nearest_strong_frames_are_found_where_few_are_strong_too() -> None:
+    centres = np.random.default_rng(3).random((60, 2)) * 200
+    strong = centres[:, 0] < 60  # none in most of the page
+    found = _nearest(centres, strong, 5)
+    away = np.linalg.norm(centres[:, None] - centres[strong][None], axis=2)
+    assert np.array_equal(found, np.argsort(away, axis=1)[:, :5])

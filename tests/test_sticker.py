@@ -397,3 +397,12 @@ def test_forgetting_numbers_takes_them_out_of_the_labels(graded: Path, tmp_path:
         assert all(page.result.sticker is None for page in store.pages() if isinstance(page.result, PageRead))
     held = b"".join(path.read_bytes() for path in run.iterdir() if path.is_file())
     assert not [number for number in ("12345678", "33334444", "99999999", "00918273") if number.encode() in held]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_percentiles_are_those_of_numpy(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(0, 256, (int(rng.integers(1, 40)), 7), np.uint8)
+    assert sticker_reading._percentiles(pixels, (0, 0.5, 50, 75, 100)) == pytest.approx(
+        np.percentile(pixels, (0, 0.5, 50, 75, 100)).tolist()
+    )
