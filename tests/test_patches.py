@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from scangrade.geometry import local_scale, project
-from scangrade.paper.patches import PageInk, cut, halve, page_ink, resampling, samples, shrunk
+from scangrade.paper.patches import PageInk, cut, halve, page_ink, thumbnails
 
 Gray = NDArray[np.uint8]
 
@@ -83,15 +81,15 @@ def test_the_local_scale_is_that_of_small_steps() -> None:
 
 
 @pytest.mark.parametrize(("width_mm", "height_mm"), [(4.0, 4.0), (3.0, 5.5)])
-def test_a_picture_made_of_a_patch_is_the_one_that_is_sampled_for_itself(width_mm: float, height_mm: float) -> None:
+def test_pixels_of_a_picture_are_the_mean_darkness_of_their_places(width_mm: float, height_mm: float) -> None:
     page = np.full((500, 400), 240, np.uint8)
-    cv2.circle(page, (200, 250), 20, 20, 2)
-    page = np.asarray(cv2.GaussianBlur(page, (0, 0), 0.8), dtype=np.uint8)
-    ink, matrix, centres = _plain(page, 240), np.diag([5.9, 5.9, 1.0]), np.array([[33.9, 42.4]])
-    places = [samples(length, 28, 6.0) for length in (width_mm, height_mm)]
-    sampled = shrunk(cut(ink, matrix, centres, places[0], places[1]), 28)
-    half = [math.ceil(7 * length) + 1 for length in (width_mm, height_mm)]
-    patch = cut(ink, matrix, centres, *(np.arange(-one, one + 1) / 7.0 for one in half))
-    across, down = (resampling(at, 28, one, 7.0) for at, one in zip(places, half, strict=True))
-    assert across.sum(axis=0) == pytest.approx(1, abs=1e-6)
-    assert np.abs(down.T @ patch[0] @ across - sampled[0] / 255).max() < 0.1
+    cv2.circle(page, (200, 250), 20, 60, 2)
+    gray = np.asarray(cv2.GaussianBlur(page, (0, 0), 0.8), dtype=np.uint8)
+    ink = PageInk(gray, np.full((50, 40), 240, np.uint8), 0.6)  # its black is 96: what is darker is no blacker
+    matrix, centres = np.diag([5.9, 5.9, 1.0]), np.array([[33.9, 42.4], [0.0, 42.4]])
+    found, beyond = thumbnails(ink, matrix, centres, (width_mm, height_mm), 28, finest_per_mm=6.0)
+    x, y = (np.linspace(-length, length, 28 * 8 + 1)[:-1] + length / 224 for length in (width_mm, height_mm))
+    want = cut(ink, matrix, centres[:1], x, y)[0].reshape(28, 8, 28, 8).mean(axis=(1, 3))
+    assert want.max() > 0.6
+    assert np.abs(found / 255 - np.clip(want, 0, 1)).max() < 0.08
+    assert not beyond[:, :13].any()

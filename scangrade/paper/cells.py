@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from scangrade.model import CELL_REACH, CELL_SIDE, Box, no_cells
 from scangrade.paper.frames import find_frames, sampling
-from scangrade.paper.patches import PageInk, by_geometry, cut, samples, shrunk
+from scangrade.paper.patches import PageInk, by_geometry, thumbnails
 from scangrade.settings import FRAMES, MEASURE, FrameLimits, MeasureSettings
 
 
@@ -57,6 +57,7 @@ def cut_cells(
     for geometry, members in by_geometry(cells):
         half_mm = CELL_REACH * max(geometry.width_mm, geometry.height_mm) / 2
         index = np.array(members)
-        places = samples(half_mm, CELL_SIDE, settings.finest_of_cells_per_mm)
-        pictures[index] = shrunk(cut(ink, matrix, centres[index], places, places, outside=0.0), CELL_SIDE)
+        pictures[index] = thumbnails(
+            ink, matrix, centres[index], (half_mm, half_mm), CELL_SIDE, finest_per_mm=settings.finest_of_cells_per_mm
+        )
     return pictures

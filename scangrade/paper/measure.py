@@ -7,7 +7,6 @@ a gray, a yellowed and a 1-bit page.
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,17 +16,7 @@ from numpy.typing import NDArray
 
 from scangrade.model import FEATURES, PATCH_SIDE, Box, Readings, no_map, no_patches
 from scangrade.paper.frames import Frames
-from scangrade.paper.patches import (
-    BoxGeometry,
-    PageInk,
-    as_picture,
-    by_geometry,
-    cut,
-    ink_map,
-    outline_distance,
-    resampling,
-    samples,
-)
+from scangrade.paper.patches import BoxGeometry, PageInk, by_geometry, cut, ink_map, outline_distance, thumbnails
 from scangrade.settings import MeasureSettings
 
 
@@ -81,10 +70,14 @@ def measure(
         darkness = cut(ink, matrix, centres[index], plan.x_mm, plan.y_mm)
         values[index, : len(_INSIDE)] = _inside(darkness, plan, settings)
         if page_mm is not None:
-            cut_off = ~_whole(darkness)
-            if cut_off.any():
-                darkness[cut_off] = np.nan_to_num(darkness[cut_off])
-            patches[index] = as_picture(plan.down @ (darkness @ plan.across))
+            patches[index] = thumbnails(
+                ink,
+                matrix,
+                centres[index],
+                (geometry.width_mm, geometry.height_mm),  # the inside of the frame is the middle half
+                PATCH_SIDE,
+                finest_per_mm=settings.finest_per_mm,
+            )
     column = {name: position for position, name in enumerate(FEATURES)}
     values[:, column["frame"]] = np.nan_to_num(frames.score)
     values[:, column["dx_mm"]] = frames.offset_mm[:, 0]
@@ -114,8 +107,6 @@ class _Plan:
 
     x_mm: NDArray[np.float64]  #: (W,) columns, from the box' centre
     y_mm: NDArray[np.float64]  #: (H,) rows
-    across: NDArray[np.float32]  #: (W, PATCH_SIDE) what makes the columns of the picture that is kept
-    down: NDArray[np.float32]  #: (PATCH_SIDE, H) what makes its rows
     pixels: NDArray[np.intp]  #: the inside, as places in a patch
     band: NDArray[np.intp]  #: what is taken for the paper around
     far: NDArray[np.intp]  #: where strokes that leave the box are sought
@@ -132,13 +123,8 @@ def _plan(geometry: BoxGeometry, inset_mm: float, settings: MeasureSettings) -> 
     """How boxes of a geometry are measured whose frame is printed so far inside its place."""
     border = geometry.frame_mm + settings.beyond_mm
     q = settings.pixels_per_mm
-    # the picture that is kept shows twice the box, and what is measured beside it may reach a little farther
-    sides = (geometry.width_mm, geometry.height_mm)
-    shown = [samples(length, PATCH_SIDE, settings.finest_per_mm) for length in sides]
-    reach = [round((length / 2 + border) * q) for length in sides]
-    half = [max(one, math.ceil(length * q) + 1) for one, length in zip(reach, sides, strict=True)]
+    half = [round((length / 2 + border) * q) for length in (geometry.width_mm, geometry.height_mm)]
     x_mm, y_mm = (np.arange(-one, one + 1) / q for one in half)
-    across, down = (resampling(places, PATCH_SIDE, one, q) for places, one in zip(shown, half, strict=True))
     shape = len(y_mm), len(x_mm)
     distance = outline_distance(geometry, x_mm, y_mm)
     inset = inset_mm + min(settings.inset_mm, settings.inset_share * min(geometry.width_mm, geometry.height_mm))
@@ -147,8 +133,7 @@ def _plan(geometry: BoxGeometry, inset_mm: float, settings: MeasureSettings) -> 
     y = np.broadcast_to((y_mm / (geometry.height_mm / 2 - inset))[:, None], shape)
     core = inside & (np.maximum(np.abs(x), np.abs(y)) <= 0.5)
     band = (distance >= geometry.frame_mm + settings.gap_mm) & (distance < geometry.frame_mm + settings.outside_mm)
-    near = (np.abs(x_mm * q) < reach[0] + 0.5) & (np.abs(y_mm * q) < reach[1] + 0.5)[:, None]
-    far = near & (distance >= geometry.frame_mm + settings.far_mm)
+    far = distance >= geometry.frame_mm + settings.far_mm
     away = np.minimum(np.abs(x - y), np.abs(x + y))  # distance to the nearer diagonal, in half boxes
     on_diagonal, off_diagonal = inside & (away <= 0.25), inside & (away >= 0.6)
     third_x = np.clip(np.floor((x + 1) * 1.5), 0, 2)
@@ -160,8 +145,6 @@ def _plan(geometry: BoxGeometry, inset_mm: float, settings: MeasureSettings) -> 
     return _Plan(
         x_mm,
         y_mm,
-        across,
-        np.ascontiguousarray(down.T),
         np.flatnonzero(inside),
         np.flatnonzero(band),
         np.flatnonzero(far),

@@ -147,78 +147,62 @@ def by_geometry(boxes: Sequence[Box]) -> Iterator[tuple[BoxGeometry, list[int]]]
         yield BoxGeometry(*shared), members
 
 
-def samples(half_mm: float, side: int, finest_per_mm: float) -> NDArray[np.float64]:
-    """Offsets in mm from the middle of a picture at which it is sampled: as many for each of its pixels, which is their mean.
+def thumbnails(
+    ink: PageInk,
+    matrix: NDArray[np.float64],
+    centres_mm: NDArray[np.float64],
+    half_mm: tuple[float, float],
+    side: int,
+    *,
+    finest_per_mm: float,
+) -> NDArray[np.uint8]:
+    """Small square pictures of what is around points of the layout, stretched where that is no square.
 
     Parameters
     ----------
-    half_mm : float
-        Half width, or half height, of what the picture shows.
-    side : int
-        Pixels.
-    finest_per_mm : float
-        Samples per mm, at least: strokes are thinner than a pixel.
-    """
-    count = side * max(1, math.ceil(2 * half_mm / side * finest_per_mm))
-    return np.asarray(((np.arange(count) + 0.5) / count * 2 - 1) * half_mm)
-
-
-def shrunk(darkness: NDArray[np.float32], side: int) -> NDArray[np.uint8]:
-    """Small square pictures of patches, stretched where these are no squares.
-
-    Parameters
-    ----------
-    darkness : (N, H, W) float32 array
-        As `cut` gives it, at `samples`.
+    ink : PageInk
+    matrix : (3, 3) array
+        Layout mm to image pixels.
+    centres_mm : (N, 2) array
+    half_mm : (float, float)
+        Half width and half height of what a picture shows.
     side : int
         Of a picture, in pixels.
+    finest_per_mm : float
+        Samples, of which a pixel is the mean: strokes are thinner than a pixel.
 
     Returns
     -------
     (N, side, side) uint8 array
-        As `as_picture` gives it.
+        Darkness, 0 paper to 255 the page's black; 0 outside the image.
     """
-    # all patches below each other as one picture: OpenCV takes means of whole cells in a hundredth of numpy's time
-    sheet = darkness.reshape(-1, darkness.shape[2])
-    cells = cv2.resize(sheet, (side, len(darkness) * side), interpolation=cv2.INTER_AREA)
-    return as_picture(np.asarray(cells, dtype=np.float32)).reshape(-1, side, side)
+    columns, rows = (side * max(1, math.ceil(2 * length / side * finest_per_mm)) for length in half_mm)
+    x, y = (_middles(count, length) for count, length in ((columns, half_mm[0]), (rows, half_mm[1])))
+    middles = [_middles(side, length) for length in half_mm]
+    made = np.empty((len(centres_mm), side, side), np.uint8)
+    at_once = max(1, _REMAP_ROWS // max(rows, columns))
+    for start in range(0, len(made), at_once):
+        some = slice(start, start + at_once)
+        at, slope = _affine_around(matrix, centres_mm[some])
+        maps = _maps(at, slope, x, y)
+        seen = _seen(ink, *maps)
+        across, down = _paper_around(ink, at, slope, *middles)
+        paper = down[:, side // 2]
+        for k in np.flatnonzero(_leaves(ink, *maps)).tolist():
+            seen[k][_outside(ink, *(one[k] for one in maps))] = round(float(paper[k]))
+        # nothing is darker than the page's black
+        np.maximum(seen, np.rint(paper * (1 - ink.contrast)).astype(np.uint8)[:, None, None], out=seen)
+        # all of them below each other as one picture: OpenCV takes means of whole cells in a hundredth of numpy's time
+        sheet = seen.reshape(-1, columns).astype(np.float32)
+        cells = cv2.resize(sheet, (side, len(seen) * side), interpolation=cv2.INTER_AREA)
+        darkness = _darkness(np.asarray(cells, np.float32).reshape(-1, side, side), across, down, ink.contrast)
+        made[some] = np.rint(np.clip(darkness, 0, 1) * 255)
+    return made
 
 
-def as_picture(darkness: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Darkness as whole numbers, 0 paper to 255 the page's black."""
-    return np.asarray(np.rint(np.clip(darkness, 0, 1) * 255), dtype=np.uint8)
-
-
-def resampling(places_mm: NDArray[np.float64], side: int, half: int, pixels_per_mm: float) -> NDArray[np.float32]:
-    """What makes, of a patch' pixels in a row, those of a picture of it: the means of its values at `samples`.
-
-    Parameters
-    ----------
-    places_mm : (M,) array
-        Offsets from the middle at which the picture would be sampled; M is a multiple of `side`.
-    side : int
-        Pixels of the picture.
-    half : int
-        Pixels of the patch from its middle to its sides: beyond all places by two.
-    pixels_per_mm : float
-        Of the patch.
-
-    Returns
-    -------
-    (2 half + 1, side) float32 array
-        To multiply rows of the patch with.
-
-    Notes
-    -----
-    Values between pixels are those of cubic convolution [1]_.
-
-    References
-    ----------
-    .. [1] R. Keys, IEEE Trans. ASSP 29(6), 1981. DOI 10.1109/TASSP.1981.1163711
-    """
-    at = np.abs(np.arange(-half, half + 1)[:, None] - places_mm * pixels_per_mm)
-    weights = np.where(at <= 1, (1.5 * at - 2.5) * at**2 + 1, np.where(at < 2, ((2.5 - 0.5 * at) * at - 4) * at + 2, 0))
-    return np.asarray(weights.reshape(2 * half + 1, side, -1).mean(axis=2), dtype=np.float32)
+def _middles(count: int, half_mm: float) -> NDArray[np.float32]:
+    """Middles of so many equal parts of a length, in mm from its own middle."""
+    return (((np.arange(count) + 0.5) / count * 2 - 1) * half_mm).astype(np.float32)
 
 
 def ink_map(ink: PageInk, matrix: NDArray[np.float64], size_mm: tuple[float, float], scale: float) -> NDArray[np.uint8]:
@@ -349,8 +333,6 @@ def cut(
     centres_mm: NDArray[np.float64],
     x_mm: NDArray[np.float64],
     y_mm: NDArray[np.float64],
-    *,
-    outside: float = math.nan,
 ) -> NDArray[np.float32]:
     """Darkness around points of the layout.
 
@@ -362,20 +344,18 @@ def cut(
     centres_mm : (N, 2) array
     x_mm, y_mm : (W,) and (H,) arrays
         Offsets of a patch' columns and rows from its centre.
-    outside : float
-        Stands for what lies outside the image.
 
     Returns
     -------
     (N, H, W) float32 array
-        0 bare paper to 1 the page's black, below 0 where noise is brighter than paper.
+        0 bare paper to 1 the page's black, below 0 where noise is brighter than paper; NaN outside the image.
     """
     x, y = x_mm.astype(np.float32), y_mm.astype(np.float32)
     cut_out = np.empty((len(centres_mm), len(y), len(x)), np.float32)
     at_once = max(1, _REMAP_ROWS // max(len(y), len(x)))
     for start in range(0, len(centres_mm), at_once):
         some = slice(start, start + at_once)
-        _cut_some(ink, *_affine_around(matrix, centres_mm[some]), x, y, outside=outside, out=cut_out[some])
+        _cut_some(ink, *_affine_around(matrix, centres_mm[some]), x, y, out=cut_out[some])
     return cut_out
 
 
@@ -397,27 +377,43 @@ def _cut_some(
     x: NDArray[np.float32],
     y: NDArray[np.float32],
     *,
-    outside: float,
     out: NDArray[np.float32],
 ) -> None:
     """Darkness of patches around `at`, each of the millimetres `x` by `y`."""
-    rows, columns = out.shape[1:]
-    map_x, map_y = _maps(at, slope, x, y)
-    seen = _seen(ink, map_x, map_y)
-    # Paper changes slowly: its brightness along a patch's middle row and middle column gives that of all the patch.
+    maps = _maps(at, slope, x, y)
+    out[...] = _seen(ink, *maps)
+    _darkness(out, *_paper_around(ink, at, slope, x, y), ink.contrast)
+    np.clip(out, np.float32(-1.0), np.float32(1.0), out=out)
+    for k in np.flatnonzero(_leaves(ink, *maps)).tolist():
+        out[k][_outside(ink, *(one[k] for one in maps))] = np.nan
+
+
+def _paper_around(
+    ink: PageInk, at: NDArray[np.float32], slope: NDArray[np.float32], x: NDArray[np.float32], y: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The paper's brightness, 1 or more, along the middle row, (N, columns), and the middle column, (N, rows), of patches."""
     middle_lines = np.concatenate([slope[:, :, :1] * x, slope[:, :, 1:] * y], axis=2) + at[:, :, None]
     paper = np.maximum(_paper_along(ink, middle_lines), 1)
-    row, column = paper[:, :columns], paper[:, columns:]
-    # darkness is (1 - seen / bright) / contrast: few steps, since each goes over all of the patches
-    out[...] = seen
-    out *= (np.float32(-1.0 / ink.contrast) / row)[:, None, :]
-    out *= (column[:, rows // 2, None] / column)[:, :, None]
-    out += np.float32(1.0 / ink.contrast)
-    np.clip(out, np.float32(-1.0), np.float32(1.0), out=out)
+    return paper[:, : len(x)], paper[:, len(x) :]
+
+
+def _darkness(
+    gray: NDArray[np.float32], across: NDArray[np.float32], down: NDArray[np.float32], contrast: float
+) -> NDArray[np.float32]:
+    """Gray values of patches as darkness, in place: (1 - gray / paper) / contrast.
+
+    Paper changes slowly: its brightness along a patch' middle row and middle column gives that of all the patch.
+    """
+    gray *= (np.float32(-1.0 / contrast) / across)[:, None, :]
+    gray *= (down[:, down.shape[1] // 2, None] / down)[:, :, None]
+    gray += np.float32(1.0 / contrast)
+    return gray
+
+
+def _outside(ink: PageInk, map_x: NDArray[np.float32], map_y: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which places lie outside the image."""
     height, width = ink.gray.shape
-    for k in np.flatnonzero(_leaves(ink, map_x, map_y)).tolist():
-        beyond = (map_x[k] < 0) | (map_y[k] < 0) | (map_x[k] > width - 1) | (map_y[k] > height - 1)
-        out[k][beyond] = outside
+    return np.asarray((map_x < 0) | (map_y < 0) | (map_x > width - 1) | (map_y > height - 1))
 
 
 def outline_distance(geometry: BoxGeometry, x_mm: NDArray[np.float64], y_mm: NDArray[np.float64]) -> NDArray[np.float64]:
