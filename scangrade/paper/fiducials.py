@@ -149,11 +149,13 @@ def _filling(
     upright = (width > height) == (page.width_mm > page.height_mm)
     across, down = (page.width_mm, page.height_mm) if upright else (page.height_mm, page.width_mm)
     fills = max(width / across, height / down)
-    if min(width / across, height / down) < limits.filling_share * fills:
+    if fills < limits.candidate_pixels_per_mm or min(width / across, height / down) < limits.filling_share * fills:
         return []
     factor = 2 ** _halvings(fills, limits)
     reduced, scale = ink.halved(_halvings(fills, limits)), fills / factor
     windows = _usual_windows(page, (reduced.gray.shape[1], reduced.gray.shape[0]), scale, limits, upright=upright)
+    if not windows:
+        return []
     sheet = _below_each_other([ink_mask(reduced, limits, window) for window in windows])
     inside = _candidates(sheet, page.fiducials, scales[0] / factor, scales[1] / factor, limits)
     candidates = {key: _put_back(one, windows).enlarged(factor) for key, one in inside.items()}
@@ -178,6 +180,8 @@ def _usual_windows(
             near = (right * width - reach, low * height - reach, right * width + reach, low * height + reach)
             x0, y0, x1, y1 = (round(value) for value in near)
             window = max(0, x0), max(0, y0), min(width, x1), min(height, y1)
+            if window[0] >= window[2] or window[1] >= window[3]:
+                continue  # a mark that has no place on the page
             meeting = [other for other in windows if _meet(window, other)]
             while meeting:
                 windows = [other for other in windows if other not in meeting]
