@@ -836,6 +836,11 @@ class StickerReading:
     """The same for a word of a printed version, and the size at which it is read a second time: what Tesseract takes for another letter at
     one size it mostly takes for a third at the other."""
 
+    again_pixels_per_mm_of_print: tuple[float, ...] = (8.0, 16.0)
+    most_misread_digits: int = 2
+    """Sizes at which a label's print is read again where it differs from its code's number in so many digits at most: Tesseract takes
+    one digit of a clear label in a hundred for another, and reads it rightly at another size."""
+
     least_confidence_of_name: float = 30.0
     """The same for a word of a name: block letters by hand have 30 to 90. What is misread is like nobody's name."""
 

@@ -99,6 +99,25 @@ def test_a_number_beside_another_code_is_told_as_it_is(printed: PrintedForm) -> 
     assert read(printed, Label("12345678", "87654321")) == StickerRead((StickerCode("12345678", "DataMatrix"),), ("87654321",))
 
 
+@pytest.mark.parametrize(
+    ("said", "stands"),
+    [
+        ([("12345673",), ("12345678",)], "12345678"),  # misread at one size
+        ([("12345673",), (), ("12845678", "12345678")], "12345678"),
+        ([("12345673",), ("12345673",), ("12345673",)], "12345673"),  # another number is printed there
+        ([("12345673",), (), ()], "12345673"),
+        ([("87654321",)], "87654321"),  # nothing that is misread for the code's
+        ([("1234567",)], "1234567"),
+    ],
+)
+def test_print_that_is_almost_the_codes_is_read_again(
+    printed: PrintedForm, said: Sequence[tuple[str, ...]], stands: str
+) -> None:
+    with mock.patch.object(sticker_reading, "read_numbers", side_effect=said) as called:
+        assert read(printed, Label("12345678", "12345678"), GOOD).printed == (stands,)
+    assert called.call_count == len(said)
+
+
 def test_on_an_empty_place_tesseract_is_not_called(printed: PrintedForm) -> None:
     with mock.patch.object(sticker_reading, "read_numbers", side_effect=AssertionError):
         for scanner in (GOOD, HARD, COPIER_1BIT):

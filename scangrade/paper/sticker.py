@@ -91,8 +91,33 @@ def read_sticker(
         symbols = next((found for one in _attempts(upright, settings) if (found := _symbols(one, beside))), [])
     places = [one.corners_mm for one in symbols] if unread is None or symbols else [unread]
     label = _label(pixels, matrix, places, beside, settings)
-    codes = dict.fromkeys(one.code for one in symbols)
-    return StickerRead(tuple(codes), read_numbers(label, settings=settings))
+    codes = tuple(dict.fromkeys(one.code for one in symbols))
+    return StickerRead(codes, _printed(label, codes, settings))
+
+
+def _printed(label: Pixels, codes: Sequence[StickerCode], settings: StickerReading) -> tuple[str, ...]:
+    """The numbers printed on a label; read again, smaller and larger, where they are almost what its code says.
+
+    What Tesseract takes for another digit at one size it reads rightly at another, but hardly ever another digit for the code's: so
+    what is found in the code at any size stands, and where nothing ever is, the first reading.
+    """
+    first = read_numbers(label, settings=settings)
+    if not any(_almost(one, code.text, settings) for one in first for code in codes):
+        return first
+    for scale in settings.again_pixels_per_mm_of_print:
+        factor = scale / settings.pixels_per_mm
+        other = cv2.resize(label, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
+        again = read_numbers(np.asarray(other, np.uint8), settings=settings)
+        confirmed = tuple(one for one in again if any(one in code.text for code in codes))
+        if confirmed:
+            return confirmed
+    return first
+
+
+def _almost(printed: str, text: str, settings: StickerReading) -> bool:
+    """Whether a code's text holds a number that differs from a printed one in a few digits, and in nothing else."""
+    numbers = [one for one in re.findall("[0-9]+", text) if len(one) == len(printed)]
+    return any(0 < sum(a != b for a, b in zip(one, printed, strict=True)) <= settings.most_misread_digits for one in numbers)
 
 
 def _as_stored(pixels: Pixels, matrix: Matrix, frame: tuple[float, float, float, float]) -> Picture | None:
