@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scangrade.answers.digits import NOTHING, OTHER, SYMBOLS, CellSize, evaluate, look, networks, of_paper, recognise_digits
+from scangrade.answers.digits import NOTHING, OTHER, SYMBOLS, CellSize, look, networks, recognise_digits
 from scangrade.model import no_cells
-from tests.training import digits as training
+from tests.training.cells import draw_cells, drifting, examples_of, probabilities
+from tests.training.real_digits import sklearn_digits
 
 #: Training draws writers from 0 on.
 WRITERS = range(1_000_000, 1_000_040)
@@ -16,10 +17,8 @@ WRITERS = range(1_000_000, 1_000_040)
 @pytest.fixture(scope="module")
 def drawn() -> tuple[np.ndarray, np.ndarray]:
     """Probabilities, and what was written."""
-    examples = training.draw_writers(WRITERS, each=30)
-    found = of_paper(len(examples.right))
-    found[examples.seen] = evaluate(examples.features[examples.seen], networks())
-    return found, examples.right
+    examples = examples_of(draw_cells(one, each=30) for one in WRITERS)
+    return probabilities(examples, networks()), examples.right
 
 
 def test_digits_of_other_writers_are_read(drawn: tuple[np.ndarray, np.ndarray]) -> None:
@@ -45,14 +44,22 @@ def test_what_is_no_digit_is_hardly_ever_one_for_sure(drawn: tuple[np.ndarray, n
     assert (found[odd, :NOTHING].max(axis=1) > 0.99).mean() < 0.1
 
 
+def test_digits_that_leave_their_cells_are_mostly_read() -> None:
+    """As where somebody's line rises or falls."""
+    examples = examples_of(drifting(draw_cells(one, each=30), one) for one in WRITERS)
+    right = examples.right < NOTHING
+    assert (probabilities(examples, networks()).argmax(axis=1) == examples.right)[right].mean() > 0.965
+
+
 def test_real_digits_are_read() -> None:
     pytest.importorskip("sklearn")
-    examples = training.real_digits([0, 5, 10], times=1)  # the blocks that are kept aside in training
-    found = of_paper(len(examples.right))
-    found[examples.seen] = evaluate(examples.features[examples.seen], networks())
+    pool = sklearn_digits().aside  # nothing is learned from those
+    examples = examples_of(draw_cells(one, each=30, pool=pool) for one in range(1_000_040, 1_000_052))
+    found = probabilities(examples, networks())
+    right = examples.right < NOTHING
     assert len(found) > 300
-    # 8 x 8 pixels of other people's handwriting, a sixth of which is hard for people as well
-    assert (found.argmax(axis=1) == examples.right).mean() > 0.96
+    # of 8 x 8 pixels, by all pens and on the worst scanners: 8 % are taken for something else (tests/training/README.md)
+    assert (found.argmax(axis=1) == examples.right)[right].mean() > 0.9
 
 
 def test_paper_is_nothing_and_a_cells_own_print_too() -> None:
@@ -68,14 +75,15 @@ def test_paper_is_nothing_and_a_cells_own_print_too() -> None:
 def test_a_neighbours_stroke_is_none_of_a_cell() -> None:
     cells = no_cells(1)
     cells[0, 6:26, 0:2] = 255  # at the edge of the picture, well beyond the cell
-    seen, _ = look(cells, no_cells(1), CellSize(6.0, 9.0))
-    assert not seen[0]
+    assert not look(cells, no_cells(1), CellSize(6.0, 9.0)).seen[0]
     cells[0, 6:26, 15:17] = 255
-    seen, features = look(cells, no_cells(1), CellSize(6.0, 9.0))
+    looked = look(cells, no_cells(1), CellSize(6.0, 9.0))
     alone = no_cells(1)
     alone[0, 6:26, 15:17] = 255
-    assert seen[0]
-    assert np.array_equal(features, look(alone, no_cells(1), CellSize(6.0, 9.0))[1])
+    other = look(alone, no_cells(1), CellSize(6.0, 9.0))
+    assert looked.seen[0]
+    assert np.array_equal(looked.pictures[0], other.pictures[0])  # the strokes; that something stands beside them is seen, too
+    assert np.array_equal(looked.shapes, other.shapes)
 
 
 def test_nothing_to_read_is_no_fault() -> None:

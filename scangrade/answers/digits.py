@@ -1,25 +1,23 @@
-"""Which digit a cell holds: a small network, trained on digits that we draw ourselves and on 1,797 real ones.
+"""Which digit a cell holds: small convolutional networks, trained on digits that we draw ourselves and on real ones.
 
-A cell's picture less what is printed is brought to one size, one slant and one place; the directions of its edges, place by place, are
-what a network of two hidden layers looks at. It tells how probable each digit is, and besides that nothing was written, or something that
-is no digit: what was crossed out, two digits over each other. It is evaluated with numpy alone; the weights are in `digits.npz`, and
-`tests/training/README.md` says how they are made, and from what.
+A cell's picture less what is printed is brought to one size, one slant and one place, and the cell as it is and as it is when empty are
+brought along, so that the networks see where a stroke may be hidden by print. They tell how probable each digit is, and besides that
+nothing was written, or something that is no digit: what was crossed out, two digits over each other. They are evaluated with numpy alone
+(`network.py`); the weights are in `digits.npz`, and `tests/training/README.md` says how they are made, and from what.
 
 References
 ----------
 .. [1] C.-L. Liu, K. Nakashima, H. Sako, H. Fujisawa, Pattern Recognition 36(10), 2003. DOI 10.1016/S0031-3203(03)00085-2: normalisation
-   and gradient directions as features of handwritten digits.
-.. [2] C. Guo et al., ICML 2017, arXiv:1706.04599: temperature scaling, by which the probabilities are calibrated.
+   of handwritten digits.
+.. [2] Y. LeCun et al., Proc. IEEE 86(11), 1998. DOI 10.1109/5.726791: convolution, and learned features of handwritten digits.
+.. [3] C. Guo et al., ICML 2017, arXiv:1706.04599: temperature scaling, by which the probabilities are calibrated.
 """
 
 from __future__ import annotations
 
-import io
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.resources import files
 from typing import Final
 
 import cv2
@@ -27,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scangrade.answers.empty_boxes import added_ink
+from scangrade.answers.network import Networks
 from scangrade.model import CELL_REACH, CELL_SIDE
 
 Pictures = NDArray[np.uint8]
@@ -38,11 +37,13 @@ OTHER: Final = 11  #: code of a cell that holds something else than one digit
 #: What a cell may hold, by code.
 SYMBOLS: Final = (*"0123456789", "nothing", "other")
 
+#: Of the cells that the networks learned from, how many hold each of the digits, and something else: what they say is true of such.
+DIGIT_SHARE: Final = 0.086
+OTHER_SHARE: Final = 0.08
+
 _AT_ONCE: Final = 1024  # cells: more only take more memory
-_SIDE: Final = 24  # pixels of a digit brought to one size
+SIDE: Final = 24  # pixels of a digit brought to one size
 _LONGER: Final = 20  # of them, the digit's longer side
-_DIRECTIONS: Final = 8
-_POOLS: Final = 5  # places along a side at which directions are summed
 _MOST_SLANT: Final = 0.6
 _INK: Final = 0.35  # share of the darkest added ink that a pixel of a stroke has, at least
 _FAINTEST: Final = 18  # of 255: what is paler is noise
@@ -88,9 +89,9 @@ def recognise_digits(cells: Pictures, empty: Pictures, size: CellSize) -> Floats
     result = of_paper(len(cells))
     for start in range(0, len(cells), _AT_ONCE):
         some = slice(start, start + _AT_ONCE)
-        seen, features = look(cells[some], empty[some] if len(empty) > 1 else empty, size)
-        if seen.any():
-            result[some][seen] = evaluate(features[seen], networks())
+        looked = look(cells[some], empty[some] if len(empty) > 1 else empty, size)
+        if looked.seen.any():
+            result[some][looked.seen] = networks()([one[looked.seen] for one in looked.pictures], looked.shapes[looked.seen])
     return result
 
 
@@ -101,28 +102,35 @@ def of_paper(count: int) -> Floats:
     return result
 
 
-def look(cells: Pictures, empty: Pictures, size: CellSize) -> tuple[NDArray[np.bool_], Floats]:
-    """What the network looks at.
+@dataclass(frozen=True, slots=True, eq=False)
+class Looked:
+    """What the networks look at."""
 
-    Returns
-    -------
-    (N,) bool array
-        Whether there is a stroke at all.
-    (N, F) float32 array
-        Features; 0 where there is none.
-    """
+    seen: NDArray[np.bool_]  #: (N,): whether there is a stroke at all; where there is none, everything else is 0
+    pictures: tuple[Pictures, Pictures, Pictures]  #: (N, SIDE, SIDE) each: the cell's strokes, the cell, the cell when empty
+    shapes: Floats  #: (N, SHAPES): height, width, both to the cell, thinness, slant, ink
+
+
+def look(cells: Pictures, empty: Pictures, size: CellSize) -> Looked:
+    """Bring what is written in cells to one size, slant and place."""
     added = added_ink(cells, empty)
     along = [_along(one) for one in empty]
-    digits = np.zeros((len(cells), _SIDE, _SIDE), np.float32)
-    shapes = np.zeros((len(cells), _SHAPES), np.float32)
-    seen = np.zeros(len(cells), np.bool_)
+    count = len(cells)
+    digits, around, below = (np.zeros((count, SIDE, SIDE), np.uint8) for _ in range(3))
+    shapes = np.zeros((count, SHAPES), np.float32)
+    seen = np.zeros(count, np.bool_)
     half = size.half_px
     for index, ink in enumerate(added):
-        strokes = _strokes(ink, along[index if len(along) > 1 else 0], half)
-        if strokes is not None:
-            seen[index] = True
-            digits[index], shapes[index] = _normalised(strokes, half)
-    return seen, np.hstack([_directions(digits), shapes])
+        print_ = index if len(along) > 1 else 0
+        strokes = _strokes(ink, along[print_], half)
+        if strokes is None:
+            continue
+        seen[index] = True
+        place, gain, shapes[index] = _place(strokes, half)
+        for picture, out in ((strokes, digits), (cells[index], around), (empty[print_], below)):
+            brought = cv2.warpAffine(picture, place, (SIDE, SIDE), flags=cv2.INTER_LINEAR)
+            cv2.convertScaleAbs(brought, dst=out[index], alpha=gain)
+    return Looked(seen, (digits, around, below), shapes)
 
 
 def _along(print_: Pictures) -> Floats:
@@ -134,7 +142,7 @@ def _along(print_: Pictures) -> Floats:
 _AROUND_PIXEL: Final = np.ones((3, 3), np.uint8)
 
 
-def _strokes(ink: Pictures, along: Floats, half: tuple[float, float]) -> Floats | None:
+def _strokes(ink: Pictures, along: Floats, half: tuple[float, float]) -> Pictures | None:
     """The ink of the strokes that belong to a cell; None where there is none. What lies along its print is left of that."""
     x, y = (int(CELL_SIDE / 2 - length) for length in half)
     level = max(_FAINTEST, _INK * int(ink[y : CELL_SIDE - y, x : CELL_SIDE - x].max()))
@@ -150,15 +158,15 @@ def _strokes(ink: Pictures, along: Floats, half: tuple[float, float]) -> Floats 
         return None
     own = kept[names]
     near = cv2.dilate(own.view(np.uint8), _AROUND_PIXEL)
-    return np.where((near > 0) & (own | (names == 0)), ink, 0).astype(np.float32)
+    return np.where((near > 0) & (own | (names == 0)), ink, 0).astype(np.uint8)
 
 
-_SHAPES: Final = 5
+SHAPES: Final = 5
 _X, _Y = (one.ravel().astype(np.float32) for one in np.meshgrid(np.arange(CELL_SIDE), np.arange(CELL_SIDE)))
 
 
-def _normalised(ink: Floats, half: tuple[float, float]) -> tuple[Floats, Floats]:
-    """A digit brought to one size, slant and place; and what it was before: height, width, both to the cell, thinness, slant, ink."""
+def _place(ink: Pictures, half: tuple[float, float]) -> tuple[NDArray[np.float64], float, Floats]:
+    """Where strokes are brought to, by what their darkness is multiplied, and what they are before that."""
     flat = ink.ravel()
     at = np.flatnonzero(flat > _FAINTEST / 2)
     weights = flat[at].astype(np.float64)
@@ -179,75 +187,19 @@ def _normalised(ink: Floats, half: tuple[float, float]) -> tuple[Floats, Floats]
     # from the picture's pixels to the digit's: straight = (u - x) - slant (v - y)
     matrix = np.array(
         [
-            [across, -across * slant, across * (-x + slant * y - (left + right) / 2) + (_SIDE - 1) / 2],
-            [0, down, down * (-y - (top + bottom) / 2) + (_SIDE - 1) / 2],
+            [across, -across * slant, across * (-x + slant * y - (left + right) / 2) + (SIDE - 1) / 2],
+            [0, down, down * (-y - (top + bottom) / 2) + (SIDE - 1) / 2],
         ]
     )
-    digit = cv2.warpAffine(ink, matrix, (_SIDE, _SIDE), flags=cv2.INTER_LINEAR)
     strong = 0.9 * (len(weights) - 1)  # as numpy.percentile has it, at a tenth of its cost
     below = int(strong)
     ordered = np.partition(weights, (below, min(below + 1, len(weights) - 1)))
     peak = float(ordered[below] + (strong - below) * (ordered[min(below + 1, len(weights) - 1)] - ordered[below]))
     shapes = (height / (2 * half[1]), width / (2 * half[1]), thin, slant, total / 255 / (4 * half[0] * half[1]))
-    return np.minimum(digit / max(peak, 1.0), 1), np.array(shapes, np.float32)
+    return matrix, 255 / max(peak, 1.0), np.array(shapes, np.float32)
 
 
 @lru_cache(maxsize=1)
-def _pooling() -> Floats:
-    """(_POOLS, _SIDE): weights by which pixels along a side are summed at each place."""
-    centres = (np.arange(_POOLS) + 0.5) / _POOLS * _SIDE - 0.5
-    away = (np.arange(_SIDE)[None, :] - centres[:, None]) / (_SIDE / _POOLS * 0.6)
-    weights = np.exp(-0.5 * away**2)
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
-
-
-def _directions(digits: Floats) -> Floats:
-    """How strongly edges run in each direction, place by place: (N, _DIRECTIONS x _POOLS x _POOLS)."""
-    count = len(digits)
-    padded = np.pad(digits, ((0, 0), (1, 1), (1, 1)))
-    smooth_x = padded[:, :, :-2] + 2 * padded[:, :, 1:-1] + padded[:, :, 2:]
-    smooth_y = padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]
-    down, across = smooth_x[:, 2:] - smooth_x[:, :-2], smooth_y[:, :, 2:] - smooth_y[:, :, :-2]
-    strength = np.hypot(across, down)
-    turn = np.arctan2(down, across) / np.float32(2 * np.pi / _DIRECTIONS) % _DIRECTIONS
-    low = turn.astype(np.int8)
-    part = (turn - low) * strength
-    planes = np.zeros((count, _DIRECTIONS + 2, _SIDE, _SIDE), np.float32)
-    np.put_along_axis(planes, low[:, None].astype(np.intp), (strength - part)[:, None], axis=1)
-    np.put_along_axis(planes[:, 1:], low[:, None].astype(np.intp), part[:, None], axis=1)
-    planes[:, 0] += planes[:, _DIRECTIONS]  # the circle is closed
-    planes[:, 1] += planes[:, _DIRECTIONS + 1]
-    pool = _pooling()
-    features = pool @ planes[:, :_DIRECTIONS] @ pool.T
-    return np.sqrt(features).reshape(count, _DIRECTIONS * _POOLS * _POOLS)
-
-
-def evaluate(features: Floats, networks: Sequence[Mapping[str, Floats]]) -> Floats:
-    """Mean of the probabilities that networks give."""
-    total = np.zeros((len(features), len(SYMBOLS)), np.float32)
-    for one in networks:
-        x = (features - one["mean"]) / one["spread"]
-        layers = sum(name.startswith("weights") for name in one)
-        for layer in range(layers):
-            x = x @ one[f"weights{layer}"] + one[f"bias{layer}"]
-            if layer < layers - 1:
-                np.maximum(x, 0, out=x)
-        x /= one["temperature"]
-        x = np.exp(x - x.max(axis=1, keepdims=True))
-        total += x / x.sum(axis=1, keepdims=True)
-    return total / np.float32(len(networks))
-
-
-@lru_cache(maxsize=1)
-def networks() -> Sequence[Mapping[str, Floats]]:
+def networks() -> Networks:
     """The networks whose weights are stored."""
-    with np.load(io.BytesIO(_stored()), allow_pickle=False) as stored:
-        names = sorted({name.partition("/")[0] for name in stored.files})
-        return [
-            {name.partition("/")[2]: stored[name].astype(np.float32) for name in stored.files if name.startswith(f"{one}/")}
-            for one in names
-        ]
-
-
-def _stored() -> bytes:
-    return (files("scangrade.answers") / "digits.npz").read_bytes()
+    return Networks.stored("digits.npz", brightest=255)

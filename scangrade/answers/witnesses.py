@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz import fuzz
 
-from scangrade.answers.digits import NOTHING, OTHER
+from scangrade.answers.digits import DIGIT_SHARE, NOTHING, OTHER, OTHER_SHARE
 from scangrade.answers.grids import EMPTY, OPEN, Grid
 from scangrade.answers.handwriting import Written
 from scangrade.model import Student
@@ -95,9 +95,13 @@ class Evidence:
 
 
 def page_weights(written: Written, settings: WitnessSettings = WITNESSES) -> Floats:
-    """Weights of the codes of every cell, by one page alone; (cells, _CODES)."""
+    """Weights of the codes of every cell, by one page alone; (cells, _CODES).
+
+    Something that is no digit may stand for any; it is rarer in cells for numbers than among those that the network learned from.
+    """
     cells = np.array(written.cells)
-    known = cells[:, :_CODES] + cells[:, OTHER:] / _CODES
+    known = (1 - settings.odd) * cells[:, :_CODES] / DIGIT_SHARE + settings.odd * cells[:, OTHER:] / OTHER_SHARE
+    known /= known.sum(axis=1, keepdims=True)
     blunted = (1 - settings.gross_error) * known + settings.gross_error / _CODES
     return np.asarray(np.log(blunted * _CODES))
 
@@ -214,17 +218,23 @@ def contradicting_pages(
             continue
         table = page_weights(one, settings)
         places = np.arange(len(table))
-        own = [float(table[places, list(row)].sum()) for row in laid_number(number, len(table))]
-        if not own:
+        rows = laid_number(number, len(table))
+        if not rows:
             continue  # a number that cannot be written there
         laid = numbers.laid(len(table))
         others = np.array([student.number != number for student in numbers.students], dtype=np.bool_)[laid.owners]
         of_rows = table[places, laid.codes].sum(axis=1)
         best = float(of_rows[others].max()) if others.any() else -np.inf
-        free = float(table.max(axis=1).sum())
-        if best - max(own) >= settings.page_other or free - max(own) >= settings.page_free:
+        own = [float(table[places, list(row)].sum()) for row in rows]
+        free = min(_free(table, row) - ahead for row, ahead in zip(rows, own, strict=True))
+        if best - max(own) >= settings.page_other or free >= settings.page_free:
             found.append(one)
     return tuple(found)
+
+
+def _free(table: Floats, row: Sequence[int]) -> float:
+    """Weight of the likeliest number at all with as many digits: strokes that a scan lost speak for no other one."""
+    return float(sum(weights[: NOTHING if code != NOTHING else None].max() for weights, code in zip(table, row, strict=True)))
 
 
 def fitting(written: Sequence[Written], number: str, settings: WitnessSettings = WITNESSES) -> str:

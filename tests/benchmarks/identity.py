@@ -21,7 +21,7 @@ import numpy as np
 
 from scangrade import settings
 from scangrade.answers.decide import decide
-from scangrade.answers.digits import NOTHING
+from scangrade.answers.digits import NOTHING, networks
 from scangrade.answers.grids import number_grids
 from scangrade.answers.handwriting import Written, read_handwriting
 from scangrade.answers.identify import Said, identify
@@ -155,6 +155,26 @@ def seen_of_people(count: int, *, seed: int) -> list[Seen]:
                     one.columns[int(marked[answer.field])].append(answer)
             found.append(one)
     return found
+
+
+def seen_of_real_digits(count: int) -> list[Seen]:
+    """What is read of digits that real people wrote, none of which was learned from; needs the extra `train`.
+
+    Each writer's are of many people, drawn and scanned as in training.
+    """
+    from tests.training import cells  # noqa: PLC0415 - everything else here goes without that extra
+
+    pools = (cells.pool_of(writer) for writer in range(0, 10**6, 8))
+    real = (pool for pool in pools if pool is not None)
+    examples = cells.examples_of(
+        cells.draw_cells(10**6 + number, each=160, pool=pool) for number, pool in zip(range(count), real, strict=False)
+    )
+    found: dict[int, Seen] = defaultdict(Seen)
+    told = cells.probabilities(examples, networks()).astype(float).tolist()
+    for writer, digit, cell in zip(examples.writers.tolist(), examples.right.tolist(), told, strict=True):
+        if digit < NOTHING:
+            found[writer].digits[digit].append(tuple(cell))
+    return [one for one in found.values() if len(one.digits) == NOTHING]
 
 
 def stickers_seen(count: int, *, seed: int) -> list[tuple[str, StickerRead]]:
@@ -360,8 +380,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=60, help="classes of 1,000 for each kind of form")
     parser.add_argument("--only", help="kinds whose name holds this")
     parser.add_argument("--seed", type=int, default=9_000_001)
+    parser.add_argument("--real", action="store_true", help="digits by real people, as far as packages carry some; no grids")
     asked = parser.parse_args()
-    seen = seen_of_people(asked.writers, seed=asked.seed)
+    seen = seen_of_real_digits(asked.writers) if asked.real else seen_of_people(asked.writers, seed=asked.seed)
     cells = [(digit, cell) for one in seen for digit, some in one.digits.items() for cell in some]
     wrong = sum(int(np.argmax(cell)) != digit for digit, cell in cells)
     sure = [(digit, cell) for digit, cell in cells if max(cell) > 0.999]
@@ -369,14 +390,16 @@ def main() -> None:
     columns = sum(len(some) for one in seen for some in one.columns.values())
     print(f"{len(seen)} people; {len(cells)} digits by hand, {wrong} taken for something else; {len(sure)} of them surer than")
     print(f"0.999, {wrong_sure} of those wrong; {columns} columns of grids", flush=True)
-    stickers = stickers_seen(asked.labels, seed=asked.seed) if not asked.only or "sticker" in asked.only else []
+    stickers = (
+        stickers_seen(asked.labels, seed=asked.seed) if not asked.real and (not asked.only or "sticker" in asked.only) else []
+    )
     head = (
         "form | booklets | settled | goal | wrong without a flag | at most, in 10,000 (95 %) | foreign page without a number"
     )
     print(f"\n| {head} | flagged: right one first | CPU |")
     print("|---|---|---|---|---|---|---|---|---|")
     for kind in KINDS:
-        if asked.only and asked.only not in kind.name:
+        if (asked.only and asked.only not in kind.name) or (asked.real and (kind.grid or kind.sticker)):
             continue
         tally = measure(kind, asked.rounds, seen, stickers, seed=asked.seed)
         count, wrong = tally["booklets"], tally["wrong"]

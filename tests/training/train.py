@@ -9,7 +9,7 @@ FOLDER is what `gather.py` made. One batch in eight is kept aside; on those the 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -118,13 +118,21 @@ def _pens(sheets: Sequence[Sheet], empty: Sequence[EmptyBoxes], booklets: Sequen
 class Net(nn.Module):
     """The network as torch trains it; `answers/network.py` is the same in numpy."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        channels: tuple[int, int, int] = (16, 32, 32),
+        dense: int = 64,
+        *,
+        side: int = PATCH_SIDE,
+        known: int = len(CONTEXT),
+        classes: int = len(SIGHTS),
+    ) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(3, 16, 5, stride=2, padding=2)
-        self.conv2 = nn.Conv2d(16, 32, 3, stride=2, padding=1)
-        self.conv3 = nn.Conv2d(32, 32, 3, padding=1)
-        self.dense1 = nn.Linear(7 * 7 * 32 + len(CONTEXT), 64)
-        self.dense2 = nn.Linear(64, len(SIGHTS))
+        self.conv1 = nn.Conv2d(3, channels[0], 5, stride=2, padding=2)
+        self.conv2 = nn.Conv2d(channels[0], channels[1], 3, stride=2, padding=1)
+        self.conv3 = nn.Conv2d(channels[1], channels[2], 3, padding=1)
+        self.dense1 = nn.Linear((side // 4) ** 2 * channels[2] + known, dense)
+        self.dense2 = nn.Linear(dense, classes)
         self.drop = nn.Dropout(0.2)
 
     def forward(self, pictures: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
@@ -185,31 +193,49 @@ def _varied(pictures: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return torch.stack([patch, empty, added], dim=1)
 
 
-def train(examples: Examples, *, epochs: int, seed: int, rate: float = 3e-3, size: int = 512) -> Net:
+def train(examples: Examples, *, epochs: int, seed: int) -> Net:
     """Train one network."""
     torch.manual_seed(seed)
-    torch.set_num_threads(1)  # pictures are small: more threads wait for each other
     generator = torch.Generator().manual_seed(seed)
-    rng = np.random.default_rng(seed)
     net = Net()
+
+    def loss(index: NDArray[np.intp]) -> torch.Tensor:
+        seen, known, right = _batch(examples, index)
+        varied = _varied(seen, generator).contiguous(memory_format=torch.channels_last)
+        return _loss(net(varied, known), right)
+
+    fit(net, loss, len(examples.right), epochs=epochs, seed=seed)
+    return net
+
+
+def fit(
+    net: Net,
+    loss: Callable[[NDArray[np.intp]], torch.Tensor],
+    count: int,
+    *,
+    epochs: int,
+    seed: int,
+    rate: float = 3e-3,
+    size: int = 512,
+) -> None:
+    """Train a network on so many examples, some of which `loss` is told by their places."""
+    torch.set_num_threads(1)  # pictures are small: more threads wait for each other
+    rng = np.random.default_rng(seed)
     net.to(memory_format=torch.channels_last)
-    steps = epochs * (len(examples.right) // size)
+    steps = epochs * (count // size)
     optimiser = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=rate, total_steps=steps + 1)
     for epoch in range(epochs):
-        order, total = rng.permutation(len(examples.right)), 0.0
+        order, total = rng.permutation(count), 0.0
         for start in range(0, len(order) - size + 1, size):
-            seen, known, right = _batch(examples, order[start : start + size])
-            varied = _varied(seen, generator).contiguous(memory_format=torch.channels_last)
-            loss = _loss(net(varied, known), right)
+            lost = loss(order[start : start + size])
             optimiser.zero_grad()
-            loss.backward()
+            lost.backward()
             optimiser.step()
             schedule.step()
-            total += loss.item() * size
+            total += lost.item() * size
         print(f"network {seed}, epoch {epoch + 1}: loss {total / len(order):.5f}", flush=True)
     net.eval()
-    return net
 
 
 def _loss(logits: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
