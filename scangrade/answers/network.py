@@ -62,8 +62,13 @@ class Networks:
 
     @classmethod
     def stored(cls, name: str, *, brightest: float) -> Self:
-        """Those whose weights are stored beside this module, under names of networks and of what they hold."""
-        with np.load(io.BytesIO((files("scangrade.answers") / name).read_bytes()), allow_pickle=False) as weights:
+        """Those whose weights are stored beside this module."""
+        return cls.of((files("scangrade.answers") / name).read_bytes(), brightest=brightest)
+
+    @classmethod
+    def of(cls, content: bytes, *, brightest: float) -> Self:
+        """Those whose weights a file of numpy's holds, each under its own name: "0/conv1" and so on."""
+        with np.load(io.BytesIO(content), allow_pickle=False) as weights:
             names = sorted({one.partition("/")[0] for one in weights.files})
             held = [
                 {one.partition("/")[2]: weights[one] for one in weights.files if one.startswith(f"{network}/")}

@@ -21,7 +21,7 @@ from torch import nn
 
 from scangrade.answers import digits
 from scangrade.answers.digits import NOTHING, SHAPES, SIDE, SYMBOLS
-from scangrade.answers.network import networks_of
+from scangrade.answers.network import Networks
 from tests.training.cells import Examples, aside, draw_cells, drifting, examples_of, pool_of, probabilities
 from tests.training.train import Net, export, fit
 
@@ -153,7 +153,7 @@ def main() -> None:
         heat = temperature(nets, list(held_out.values()))
         print(f"temperature {heat:.2f}", flush=True)
         export(nets, [heat] * len(nets), asked.output)
-    networks = networks_of(asked.output.read_bytes(), brightest=255)
+    networks = Networks.of(asked.output.read_bytes(), brightest=255)
     for name, examples in held_out.items():
         evaluate(name, probabilities(examples, networks), examples.right)
 
