@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -18,7 +20,7 @@ from typing import Literal
 import cv2
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Dialog, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Dialog, Error, Page, Route, expect, sync_playwright
 
 from scangrade.model import PageRead, Verdict
 from scangrade.run.store import Store
@@ -119,6 +121,21 @@ def sample(made: ReviewRun, tmp_path: Path) -> ReviewRun:
     return replace(made, folder=tmp_path)
 
 
+def test_a_page_that_does_not_close_is_ended(browser: Browser) -> None:
+    page = browser.new_context().new_page()
+    page.goto("data:text/html,<p>something</p>")
+    crashed = []
+    page.on("crash", lambda _: crashed.append(True))
+    end_renderers()
+    for _ in range(100):
+        if crashed:
+            break
+        with contextlib.suppress(Error):
+            page.wait_for_timeout(50)
+    page.context.close()
+    assert crashed
+
+
 @pytest.fixture
 def server(sample: ReviewRun) -> Iterator[Server]:
     running = Server(sample.run)
@@ -148,8 +165,30 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
 
     yield opened
     for context in contexts:
+        # on a busy machine a page's process now and then never answers that it is to close, and Playwright waits for good
+        watchdog = threading.Timer(45, end_renderers)
+        watchdog.start()
         context.close()
+        watchdog.cancel()
     assert faults == []
+
+
+def end_renderers() -> None:
+    """Kill the processes that draw the pages of the browsers of this process."""
+    parents: dict[int, int] = {}
+    renderers: list[int] = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            if b"--type=renderer" in (folder / "cmdline").read_bytes():
+                renderers.append(int(folder.name))
+    for renderer in renderers:
+        above = renderer
+        while above and above != os.getpid():
+            above = parents.get(above, 0)
+        if above:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(renderer, signal.SIGKILL)
 
 
 def ready(page: Page, *screens: str) -> str:
