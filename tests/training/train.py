@@ -126,6 +126,7 @@ class Net(nn.Module):
         side: int = PATCH_SIDE,
         known: int = len(CONTEXT),
         classes: int = len(SIGHTS),
+        drop: float = 0.2,
     ) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, channels[0], 5, stride=2, padding=2)
@@ -133,7 +134,7 @@ class Net(nn.Module):
         self.conv3 = nn.Conv2d(channels[1], channels[2], 3, padding=1)
         self.dense1 = nn.Linear((side // 4) ** 2 * channels[2] + known, dense)
         self.dense2 = nn.Linear(dense, classes)
-        self.drop = nn.Dropout(0.2)
+        self.drop = nn.Dropout(drop)
 
     def forward(self, pictures: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
         """Logits."""

@@ -37,7 +37,7 @@ from scangrade.settings import DECIDE, FRAMES, MEASURE
 from scangrade.workers import begin_worker
 from tests.benchmarks.population import Severity, draw_answers, draw_person, draw_scanner, mishaps, people
 from tests.training.forms import wild_form
-from tests.training.train import export, temperature
+from tests.training.train import Net, export, temperature
 
 WEIGHTS = Path(words.__file__).parent / "words.npz"
 #: Seeds of training: the benchmark's are far above.
@@ -206,28 +206,6 @@ def joined(parts: Sequence[Examples]) -> Examples:
     )
 
 
-class Net(nn.Module):
-    """The network as torch trains it; `answers/network.py` is the same in numpy."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(3, 12, 5, stride=2, padding=2)
-        self.conv2 = nn.Conv2d(12, 24, 3, stride=2, padding=1)
-        self.conv3 = nn.Conv2d(24, 16, 3, padding=1)
-        self.dense1 = nn.Linear((VIEW_SIDE // 4) ** 2 * 16 + len(CONTEXT), 48)
-        self.dense2 = nn.Linear(48, 2)
-        self.drop = nn.Dropout(0.3)
-
-    def forward(self, views: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
-        """Logits."""
-        x = torch.relu(self.conv1(views))
-        x = torch.relu(self.conv2(x))
-        x = torch.relu(self.conv3(x))
-        x = torch.cat([x.permute(0, 2, 3, 1).flatten(1), known], dim=1)
-        out: torch.Tensor = self.dense2(self.drop(torch.relu(self.dense1(x))))
-        return out
-
-
 def _varied(views: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """The same views mirrored, turned, shifted, paler and darker."""
     for axis in (2, 3):
@@ -251,7 +229,7 @@ def train(examples: Examples, *, epochs: int, seed: int, rate: float = 2e-3, siz
     torch.set_num_threads(1)
     generator = torch.Generator().manual_seed(seed)
     rng = np.random.default_rng(seed)
-    net = Net()
+    net = Net((12, 24, 16), 48, side=VIEW_SIDE, known=len(CONTEXT), classes=2, drop=0.3)
     net.to(memory_format=torch.channels_last)
     first = np.searchsorted(examples.question, np.arange(len(examples.written) + 1))
     steps = epochs * (len(examples.written) // size)
