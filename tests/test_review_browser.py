@@ -814,7 +814,14 @@ def test_boxes_are_seen_before_their_pictures_are_cut(
     server.stop()
     (sample.run / "review-crops.sqlite").unlink()
     link = server.start()
-    page.route("**/crop*", lambda route: None)  # pictures never come
+    page.route("**/crop*", lambda route: None)  # pictures never come, which is nothing that a page waits for
+
+    def late(route: Route) -> None:
+        page.wait_for_timeout(300)
+        route.continue_()
+
+    page.route("**/icon.svg?late", late)  # something that it does wait for
+    page.add_init_script("addEventListener('DOMContentLoaded', () => { new Image().src = '/static/icon.svg?late'; })")
     page.goto(link)
     crops = sqlite3.connect(sample.run / "review-crops.sqlite")
     crops.execute("DELETE FROM crops")  # what was cut ahead meanwhile

@@ -162,8 +162,9 @@ const Grid = {
     this.focus(index >= 0 ? index : Math.max(0, open), false);
   },
 
-  // Pictures are asked for once the keys work, six at a time, those in sight before those within a screen of it: as many at once as a grid
-  // has would keep the page busy for half a second. Boxes that are seen as patches meanwhile wait for those of which nothing is seen.
+  // Pictures are asked for once the keys work and the page has loaded (which they would hold up), six at a time, those in sight before
+  // those within a screen of it: as many at once as a grid has would keep the page busy for half a second. Boxes that are seen as
+  // patches meanwhile wait for those of which nothing is seen.
   pictures() {
     const sight = { cut: [], uncut: [] }, near = { cut: [], uncut: [] };
     let asked = 0, cutting = 0;
@@ -191,11 +192,13 @@ const Grid = {
       }, { rootMargin: margin });
       for (const cell of this.cells) observer.observe(cell);
     };
-    requestAnimationFrame(() => {
+    const begin = () => requestAnimationFrame(() => {
       this.patch($("#grid").dataset.sheet);
       observe(sight, "0px");
       observe(near, "100% 0px");
     });
+    if (document.readyState === "complete") begin();
+    else window.addEventListener("load", begin, { once: true });
   },
 
   // Boxes whose pictures are not cut yet are seen at once as they were kept when they were read; each picture takes its patch's place.
