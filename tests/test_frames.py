@@ -9,7 +9,7 @@ import pytest
 from scangrade.geometry import median, parabola_top, parabola_tops, quantile
 from scangrade.model import Box, Shape
 from scangrade.paper.frames import _kernel, _nearest, _nested, _RectangleSums, find_frames
-from scangrade.paper.patches import BoxGeometry, page_ink
+from scangrade.paper.patches import BoxGeometry, PageBoxes, page_ink
 from scangrade.settings import FRAMES
 
 SCALE = 6.0  # pixels per mm of the drawn page
@@ -103,6 +103,7 @@ def test_medians_and_quantiles_are_those_of_numpy(count: int) -> None:
 def test_the_nearest_strong_frames_are_found_where_few_are_strong_too() -> None:
     centres = np.random.default_rng(3).random((60, 2)) * 200
     strong = centres[:, 0] < 60  # none in most of the page
-    found = _nearest(centres, strong, 5)
+    boxes = PageBoxes([Box("q", f"{k}", 1, x, y, 4.0, 4.0, 0.3) for k, (x, y) in enumerate(centres.tolist())])
+    found = _nearest(boxes, strong, 5)
     away = np.linalg.norm(centres[:, None] - centres[strong][None], axis=2)
     assert np.array_equal(found, np.argsort(away, axis=1)[:, :5])

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scangrade.geometry import MM_PER_INCH, as_transform, local_scale, project
 from scangrade.model import Layout, PageRead, PageSetAside, Reason
 from scangrade.paper.frames import Frames, find_frames, sampling
-from scangrade.paper.locate import Unlocated, locate
+from scangrade.paper.locate import KnownForm, Unlocated, locate
 from scangrade.paper.measure import measure
 from scangrade.paper.patches import PageInk, page_ink
 from scangrade.paper.rasterise import PageImage
@@ -63,7 +63,7 @@ def read_as(
     gray, factor = reduced(image.pixels, sheet, PAGE)
     ink = page_ink(gray, max(gray.shape) / max(sheet.width_mm, sheet.height_mm), least_contrast=FRAMES.least_contrast)
     if corners:
-        placed = _by_corners(ink, form.layout, page, (np.asarray(corners, dtype=np.float64) + 0.5) * factor - 0.5)
+        placed = _by_corners(ink, form, page, (np.asarray(corners, dtype=np.float64) + 0.5) * factor - 0.5)
     else:
         placed = _by_machine(ink, form, page, None if image.dpi is None else image.dpi * factor)
     if isinstance(placed, str):
@@ -73,7 +73,7 @@ def read_as(
     readings = measure(
         ink,
         matrix,
-        form.layout.boxes(page),
+        form.boxes[page],
         frames,
         form.empty.get(page),
         page_mm=(sheet.width_mm, sheet.height_mm),
@@ -81,7 +81,7 @@ def read_as(
         pixels_per_mm=scale,
         settings=MEASURE,
     )
-    readings = with_cells(readings, ink, matrix, form.layout, page, scale, form.empty.get(page))
+    readings = with_cells(readings, ink, matrix, form.cells[page], scale, form.empty.get(page))
     to_image = to_stored(factor) @ matrix
     return PageRead(
         image_sha256=image.sha256,
@@ -101,17 +101,16 @@ def read_as(
 _Placed = tuple[NDArray[np.float64], Frames]
 
 
-def _by_corners(ink: PageInk, layout: Layout, page: int, corners: Points) -> _Placed | str:
+def _by_corners(ink: PageInk, form: FormReader, page: int, corners: Points) -> _Placed | str:
     """Laid under the form by four points, then drawn to where its boxes are printed."""
     if corners.shape != (4, 2) or not cv2.isContourConvex(corners.astype(np.float32)):
         return "the four corners do not make a page: click them in their order, around the page"
-    onto = corner_marks(layout, page).astype(np.float32)
+    onto = corner_marks(form.layout, page).astype(np.float32)
     matrix = np.asarray(cv2.getPerspectiveTransform(onto, corners.astype(np.float32)), dtype=np.float64)
-    boxes = layout.boxes(page)
-    sheet = layout.page(page)
+    sheet = form.layout.page(page)
     middle = (sheet.width_mm / 2, sheet.height_mm / 2)
-    centres = np.array([(box.x_mm, box.y_mm) for box in boxes], dtype=np.float64).reshape(-1, 2)
-    frames = _frames(ink, matrix, layout, page)
+    centres = form.boxes[page].centres
+    frames = _frames(ink, matrix, form, page)
     for _ in range(HAND.fits):  # a hand is a millimetre off: what is found shows where the rest is
         seen = frames.seen
         if seen.sum() < 2 * PAGE.least_boxes:
@@ -124,7 +123,7 @@ def _by_corners(ink: PageInk, layout: Layout, page: int, corners: Points) -> _Pl
         if refined is None:
             break
         matrix = np.asarray(refined, dtype=np.float64)
-        frames = _frames(ink, matrix, layout, page)
+        frames = _frames(ink, matrix, form, page)
     framed = int(np.isfinite(frames.score).sum())
     if framed >= PAGE.least_boxes and frames.support < PAGE.least_support:
         return (
@@ -134,10 +133,10 @@ def _by_corners(ink: PageInk, layout: Layout, page: int, corners: Points) -> _Pl
     return matrix, frames
 
 
-def _frames(ink: PageInk, matrix: NDArray[np.float64], layout: Layout, page: int) -> Frames:
-    sheet = layout.page(page)
+def _frames(ink: PageInk, matrix: NDArray[np.float64], form: FormReader, page: int) -> Frames:
+    sheet = form.layout.page(page)
     scale = local_scale(matrix, sheet.width_mm / 2, sheet.height_mm / 2)
-    return find_frames(ink, matrix, layout.boxes(page), pixels_per_mm=sampling(scale, FRAMES), limits=FRAMES)
+    return find_frames(ink, matrix, form.boxes[page], pixels_per_mm=sampling(scale, FRAMES), limits=FRAMES)
 
 
 def _by_machine(ink: PageInk, form: FormReader, page: int, dpi: float | None) -> _Placed | str:
@@ -155,7 +154,7 @@ def _by_machine(ink: PageInk, form: FormReader, page: int, dpi: float | None) ->
         reference=None,
     )
     blanks = {1: form.blanks[page]} if page in form.blanks else {}
-    located = locate(ink, alone, blanks, dpi=dpi, expected_page=1, limits=PAGE)
+    located = locate(ink, KnownForm(alone, {1: form.boxes[page]}, blanks), dpi=dpi, expected_page=1, limits=PAGE)
     if isinstance(located, Unlocated):
         return f"{located.detail}; click its four corners"
     return located.placement.matrix, located.frames

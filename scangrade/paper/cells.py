@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from scangrade.model import CELL_REACH, CELL_SIDE, Box, no_cells
 from scangrade.paper.frames import find_frames, sampling
-from scangrade.paper.patches import PageInk, by_geometry, thumbnails
+from scangrade.paper.patches import PageBoxes, PageInk, thumbnails
 from scangrade.settings import FRAMES, MEASURE, FrameLimits, MeasureSettings
 
 
@@ -48,15 +48,15 @@ def cut_cells(
     pictures = no_cells(len(cells))
     if not len(cells):
         return pictures
-    centres = np.array([(cell.x_mm, cell.y_mm) for cell in cells], dtype=np.float64)
-    frames = find_frames(ink, matrix, cells, pixels_per_mm=sampling(pixels_per_mm, limits), limits=limits)
+    places = PageBoxes.of(cells)
+    centres = places.centres
+    frames = find_frames(ink, matrix, places, pixels_per_mm=sampling(pixels_per_mm, limits), limits=limits)
     if frames.seen.any():
         # writing hides single frames: all cells of a row move with those that were seen
         usual = np.median(frames.offset_mm[frames.seen], axis=0)
-        centres += np.where(frames.seen[:, None], frames.offset_mm, usual)
-    for geometry, members in by_geometry(cells):
+        centres = centres + np.where(frames.seen[:, None], frames.offset_mm, usual)
+    for geometry, index in places.groups:
         half_mm = CELL_REACH * max(geometry.width_mm, geometry.height_mm) / 2
-        index = np.array(members)
         pictures[index] = thumbnails(
             ink, matrix, centres[index], (half_mm, half_mm), CELL_SIDE, finest_per_mm=settings.finest_of_cells_per_mm
         )

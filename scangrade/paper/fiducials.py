@@ -167,9 +167,10 @@ def _filling(
     return found if complete else []
 
 
+@functools.lru_cache(maxsize=64)
 def _usual_windows(
     page: LayoutPage, size: tuple[int, int], scale: float, limits: RegistrationLimits, *, upright: bool
-) -> list[Window]:
+) -> tuple[Window, ...]:
     """Where the marks of a form lie in an image of this width and height that it fills, either way up; windows that meet are one."""
     width, height = size
     windows: list[Window] = []
@@ -189,7 +190,7 @@ def _usual_windows(
                 window = min(every[0]), min(every[1]), max(every[2]), max(every[3])
                 meeting = [other for other in windows if _meet(window, other)]
             windows.append(window)
-    return windows
+    return tuple(windows)
 
 
 def _meet(one: Window, other: Window) -> bool:
@@ -612,8 +613,9 @@ def _placement(
 ) -> Placement:
     (source, target), (matrix, used) = found, fit
     scale = local_scale(matrix, page.width_mm / 2, page.height_mm / 2)
-    affine = fit_affine(source[used], target[used])
-    residual = float(np.sqrt(np.mean(np.sum((project(affine, source[used]) - target[used]) ** 2, axis=1)))) / scale
+    source, target = source[used], target[used]
+    misses = _misses(fit_affine(source, target), source, target)
+    residual = math.sqrt(sum(one * one for one in misses) / len(misses)) / scale
     tilt = math.degrees(math.atan2(matrix[1, 0], matrix[0, 0]))
     return Placement(matrix, int(used.sum()), len(page.fiducials), residual, upright_turn(tilt))
 
@@ -674,12 +676,10 @@ def _fit(source: Points, target: Points, limits: RegistrationLimits) -> tuple[ND
     used = np.ones(len(source), dtype=np.bool_)
     while True:
         affine = fit_affine(source[used], target[used])
-        scale = math.sqrt(abs(float(np.linalg.det(affine[:2, :2]))))
+        scale = math.sqrt(abs(_area_scale(affine)))
         if not _plausible(affine, limits.greatest_stretch if used.sum() > 3 else limits.greatest_stretch_of_three):
             return None
-        miss = np.linalg.norm(project(affine, source) - target, axis=1) / max(scale, 1e-9)
-        worst = float(miss[used].max())
-        if worst <= limits.affine_miss_mm:
+        if max(_misses(affine, source[used], target[used])) <= limits.affine_miss_mm * max(scale, 1e-9):
             break
         if used.sum() <= max(3, limits.least_fiducials):
             return None
@@ -697,7 +697,7 @@ def _worst_without(source: Points, target: Points, used: NDArray[np.bool_], k: i
     rest = used.copy()
     rest[k] = False
     affine = fit_affine(source[rest], target[rest])
-    return float(np.linalg.norm(project(affine, source[rest]) - target[rest], axis=1).max()) / max(scale, 1e-9)
+    return max(_misses(affine, source[rest], target[rest])) / max(scale, 1e-9)
 
 
 def fit_affine(source: Points, target: Points) -> NDArray[np.float64]:
@@ -706,28 +706,44 @@ def fit_affine(source: Points, target: Points) -> NDArray[np.float64]:
         turn = complex(*(target[1] - target[0])) / complex(*(source[1] - source[0]))
         start = complex(*target[0]) - turn * complex(*source[0])
         return np.array([[turn.real, -turn.imag, start.real], [turn.imag, turn.real, start.imag], [0, 0, 1]])
-    middle, aim = source.mean(axis=0), target.mean(axis=0)
-    around, moved = source - middle, target - aim
-    linear = _linear(around, moved)
-    matrix = np.eye(3)
-    matrix[:2, :2] = linear
-    matrix[:2, 2] = aim - linear @ middle
-    return matrix
+    # number by number: four marks are fitted a dozen times for each page, and arrays of four cost ten times as much
+    count = len(source)
+    places, seen = source.tolist(), target.tolist()
+    mx, my = (sum(one[axis] for one in places) / count for axis in (0, 1))
+    mu, mv = (sum(one[axis] for one in seen) / count for axis in (0, 1))
+    around = [(x - mx, y - my, u - mu, v - mv) for (x, y), (u, v) in zip(places, seen, strict=True)]
+    xx, xy, yy = sum(x * x for x, *_ in around), sum(x * y for x, y, *_ in around), sum(y * y for _, y, *_ in around)
+    xu, yu = sum(x * u for x, _, u, _ in around), sum(y * u for _, y, u, _ in around)
+    xv, yv = sum(x * v for x, _, _, v in around), sum(y * v for _, y, _, v in around)
+    determinant = xx * yy - xy * xy
+    if determinant <= 1e-9 * xx * yy:  # along one line
+        (a, b), (c, d) = np.linalg.lstsq(source - (mx, my), target - (mu, mv), rcond=None)[0].T.tolist()
+    else:
+        a, b = (yy * xu - xy * yu) / determinant, (xx * yu - xy * xu) / determinant
+        c, d = (yy * xv - xy * yv) / determinant, (xx * yv - xy * xv) / determinant
+    return np.array([[a, b, mu - a * mx - b * my], [c, d, mv - c * mx - d * my], [0, 0, 1]])
 
 
-def _linear(source: Points, target: Points) -> NDArray[np.float64]:
-    """The 2 x 2 matrix that takes vectors to others best; by hand, since four marks are fitted dozens of times for each page."""
-    (a, b), (_, d) = (source.T @ source).tolist()
-    determinant = a * d - b * b
-    if determinant <= 1e-9 * a * d:  # along one line
-        return np.asarray(np.linalg.lstsq(source, target, rcond=None)[0].T)
-    inverse = np.array([[d, -b], [-b, a]]) / determinant
-    return np.asarray((target.T @ source) @ inverse)
+def _misses(matrix: NDArray[np.float64], source: Points, target: Points) -> list[float]:
+    """Distances in pixels of a few marks from where a map puts them."""
+    return [
+        math.dist(project_point(matrix, x, y), seen) for (x, y), seen in zip(source.tolist(), target.tolist(), strict=True)
+    ]
+
+
+def _area_scale(affine: NDArray[np.float64]) -> float:
+    """By how much an affine map enlarges areas; negative where it mirrors."""
+    (a, b, _), (c, d, _), _ = affine.tolist()
+    return float(a * d - b * c)
 
 
 def _plausible(affine: NDArray[np.float64], greatest_stretch: float) -> bool:
     """Whether an affine map is what a sheet in a scanner can undergo: no mirror, nearly no shear, nearly equal scales."""
-    if np.linalg.det(affine[:2, :2]) <= 0:
+    if _area_scale(affine) <= 0:
         return False
-    stretch = np.linalg.svd(affine[:2, :2], compute_uv=False)
-    return bool(stretch[0] / stretch[1] <= greatest_stretch)
+    (a, b, _), (c, d, _), _ = affine.tolist()
+    turned, sheared = (
+        math.hypot(a + d, c - b),
+        math.hypot(a - d, c + b),
+    )  # twice the mean of the two scales, and their difference
+    return turned + sheared <= greatest_stretch * (turned - sheared)

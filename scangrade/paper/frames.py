@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from scangrade.geometry import median, parabola_tops, quantile
 from scangrade.model import Box, Shape
-from scangrade.paper.patches import BoxGeometry, GrayPatches, PageInk, by_geometry, cut_gray, outline_distance
+from scangrade.paper.patches import BoxGeometry, GrayPatches, PageBoxes, PageInk, cut_gray, outline_distance
 from scangrade.settings import FrameLimits
 
 
@@ -74,18 +74,21 @@ def find_frames(
     -------
     Frames
     """
-    places = tuple((box.x_mm, box.y_mm) for box in boxes)
-    centres = np.array(places, dtype=np.float64).reshape(-1, 2)
-    groups = [(geometry, np.array(members)) for geometry, members in by_geometry(boxes) if geometry.frame_mm > 0]
-    search = _Search(ink, matrix, centres, _reach(places, limits), pixels_per_mm, limits)
+    places = PageBoxes.of(boxes)
+    groups = [(geometry, members) for geometry, members in places.groups if geometry.frame_mm > 0]
+    search = _Search(ink, matrix, places.centres, _reach(places, limits), pixels_per_mm, limits)
     found = _Found(np.zeros((len(boxes), 2)), np.full(len(boxes), np.nan), np.zeros(len(boxes)), np.zeros(len(boxes)))
     if pixels_per_mm < limits.least_for_rough:
         for geometry, index in groups:
             search.widely(geometry, index, into=found)
-        return _agreed(centres, found, limits)
+        return _agreed(places, found, limits)
     for geometry, index in groups:
-        search.roughly_first(geometry, index, into=found)
-    frames = _agreed(centres, found, limits)
+        search.closely(geometry, index, places.centres[index], into=found)
+    frames = _agreed(places, found, limits)
+    if not _in_place(frames, limits):
+        for geometry, index in groups:
+            search.roughly_first(geometry, index, into=found)
+        frames = _agreed(places, found, limits)
     # A mark or a stain can lead the rough search astray: what is not clear is looked at closely all over the place.
     clear = frames.seen & (frames.score >= limits.clear_share * _usual(frames))
     doubtful = ~clear & np.isfinite(frames.score)
@@ -94,7 +97,14 @@ def find_frames(
     for geometry, index in groups:
         if doubtful[index].any():
             search.widely(geometry, index[doubtful[index]], into=found, inset_mm=float(found.inset[index].max()))
-    return _agreed(centres, found, limits)
+    return _agreed(places, found, limits)
+
+
+def _in_place(frames: Frames, limits: FrameLimits) -> bool:
+    """Whether frames are so surely where they were expected that nowhere else need be looked."""
+    if not frames.support >= limits.in_place_support or _usual(frames) < limits.in_place_score:
+        return False
+    return bool(np.abs(frames.offset_mm[frames.seen]).max() <= limits.in_place_mm)
 
 
 def _usual(frames: Frames) -> float:
@@ -112,12 +122,12 @@ class _Found:
     inset: NDArray[np.float64]
 
 
-def _agreed(centres: NDArray[np.float64], found: _Found, limits: FrameLimits) -> Frames:
+def _agreed(places: PageBoxes, found: _Found, limits: FrameLimits) -> Frames:
     """What the boxes say together: who is believed, and where the others are."""
     raw, score = found.offset_mm, found.score
     framed = np.isfinite(score)
     strong = framed & (score >= limits.least_score) & (found.sharpness >= limits.least_sharpness)
-    smooth = _smooth(centres, raw, strong, limits)
+    smooth = _smooth(places, raw, strong, limits)
     miss = np.hypot(*(raw - smooth).T)
     near = strong & (miss <= limits.neighbour_mm)
     clear = float(median(score[near])) * limits.clear_share if near.any() else np.inf
@@ -130,12 +140,12 @@ def _agreed(centres: NDArray[np.float64], found: _Found, limits: FrameLimits) ->
 
 
 @functools.lru_cache(maxsize=64)
-def _reach(centres: tuple[tuple[float, float], ...], limits: FrameLimits) -> NDArray[np.float64]:
+def _reach(boxes: PageBoxes, limits: FrameLimits) -> NDArray[np.float64]:
     """How far each frame may be looked for without meeting the next box' frame; the same for every scan of a page."""
-    reach = np.full(len(centres), limits.search_mm)
-    if len(centres) < 2:
+    places = boxes.centres
+    reach = np.full(len(places), limits.search_mm)
+    if len(places) < 2:
         return reach
-    places = np.array(centres, dtype=np.float64)
     for start in range(0, len(places), 256):  # in blocks, since a page may hold thousands of boxes
         across, down = (np.abs(places[start : start + 256, None, axis] - places[None, :, axis]) for axis in (0, 1))
         gaps = np.maximum(across, down)
@@ -167,6 +177,11 @@ class _Search:
         """Find the best frames of boxes of one geometry, `index` among all, everywhere within reach of their places."""
         self._best(geometry, index, self.centres[index], self._reach_px(index, self.pixels_per_mm), into, inset_mm)
 
+    def closely(self, geometry: BoxGeometry, index: NDArray[np.intp], centres: NDArray[np.float64], *, into: _Found) -> None:
+        """The same around given places only, with as much room as a peak needs to be told from a slope."""
+        around = max(1, round(self.limits.sharp_mm * self.pixels_per_mm)) + 1
+        self._best(geometry, index, centres, around, into, None)
+
     def roughly_first(self, geometry: BoxGeometry, index: NDArray[np.intp], *, into: _Found) -> None:
         """The same at a twentieth of the work: everywhere at half the resolution, then closely around what is best there."""
         q, limits = self.pixels_per_mm / 2, self.limits
@@ -175,8 +190,7 @@ class _Search:
         index = index[patches.whole]
         if len(index):
             rough, *_ = _peaks(patches.match(0.0), q, reach, limits)
-            around = max(1, round(limits.sharp_mm * self.pixels_per_mm)) + 1
-            self._best(geometry, index, self.centres[index] + rough, around, into, None)
+            self.closely(geometry, index, self.centres[index] + rough, into=into)
 
     def _reach_px(self, index: NDArray[np.intp], q: float) -> int:
         return max(1, round(float(self.reach_mm[index].min()) * q))
@@ -387,11 +401,12 @@ def _peaks(
 
 
 def _smooth(
-    centres: NDArray[np.float64], raw: NDArray[np.float64], strong: NDArray[np.bool_], limits: FrameLimits
+    places: PageBoxes, raw: NDArray[np.float64], strong: NDArray[np.bool_], limits: FrameLimits
 ) -> NDArray[np.float64]:
     """Offsets that the frames suggest together: an affine drift over the page, then each neighbourhood's own."""
     if strong.sum() == 0:
         return np.zeros_like(raw)
+    centres = places.centres
     where, what = centres[strong], raw[strong]
     drift = np.tile(median(what), (len(centres), 1))
     spread = np.ptp(where, axis=0)
@@ -409,15 +424,16 @@ def _smooth(
         drift = np.column_stack([np.ones(len(centres)), (centres - middle) / scale]) @ solution
     rest = what - drift[strong]
     local = drift.copy()
-    around = np.sort(rest[_nearest(centres, strong, min(limits.neighbours, len(where)))].transpose(0, 2, 1), axis=2)
+    around = np.sort(rest[_nearest(places, strong, min(limits.neighbours, len(where)))].transpose(0, 2, 1), axis=2)
     middle_one = around.shape[2] // 2  # numpy's median is slow for many of a few
     local += (around[:, :, (around.shape[2] - 1) // 2] + around[:, :, middle_one]) / 2
     return local
 
 
-def _nearest(centres: NDArray[np.float64], strong: NDArray[np.bool_], count: int) -> NDArray[np.intp]:
+def _nearest(places: PageBoxes, strong: NDArray[np.bool_], count: int) -> NDArray[np.intp]:
     """For each box the nearest of those that are strong, as many as asked for: positions among the strong ones, (N, count)."""
-    order = _neighbourhoods(tuple(map(tuple, centres.tolist())), min(3 * count, len(centres)))
+    centres = places.centres
+    order = _neighbourhoods(places, min(3 * count, len(centres)))
     usable = strong[order]
     rank = np.cumsum(usable, axis=1)
     position = np.cumsum(strong) - 1
@@ -431,9 +447,9 @@ def _nearest(centres: NDArray[np.float64], strong: NDArray[np.bool_], count: int
 
 
 @functools.lru_cache(maxsize=64)
-def _neighbourhoods(centres: tuple[tuple[float, float], ...], count: int) -> NDArray[np.intp]:
+def _neighbourhoods(boxes: PageBoxes, count: int) -> NDArray[np.intp]:
     """The boxes nearest to each box, itself first, (N, count); the same for every scan of a page."""
-    places = np.array(centres, dtype=np.float64)
+    places = boxes.centres
     found = np.empty((len(places), count), np.intp)
     for start in range(0, len(places), 256):  # in blocks, since a page may hold thousands of boxes
         across, down = (places[start : start + 256, None, axis] - places[None, :, axis] for axis in (0, 1))

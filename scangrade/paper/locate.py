@@ -6,6 +6,7 @@ page code, read where each placement says it must be; where there is none, the p
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scangrade.geometry import local_scale, median, project
-from scangrade.model import FEATURES, Box, Layout, LayoutPage, PageCode, PageCodeKind, Reason
+from scangrade.model import FEATURES, Layout, LayoutPage, PageCode, PageCodeKind, Reason
 from scangrade.paper.constellation import place_by_boxes
 from scangrade.paper.fiducials import Placement, ink_mask, placements, scale_range
 from scangrade.paper.frames import Frames, find_frames, sampling
 from scangrade.paper.measure import measure
 from scangrade.paper.page_code import match_content, read_barcode
-from scangrade.paper.patches import PageInk
+from scangrade.paper.patches import PageBoxes, PageInk
 from scangrade.paper.reference import Print, find_print, place_by_print
 from scangrade.settings import CONSTELLATION, FRAMES, MEASURE, REFERENCE, REGISTRATION, PageLimits
 
@@ -55,6 +56,23 @@ class BlankPage:
     pixels_per_mm: tuple[float, float]
 
 
+@dataclass(frozen=True, eq=False)
+class KnownForm:
+    """A layout with what is prepared once to locate any number of its pages."""
+
+    layout: Layout
+    boxes: Mapping[int, PageBoxes]  #: by page number
+    blanks: Mapping[int, BlankPage]  #: the blank form's pages, empty where the layout has none
+
+    @functools.cached_property
+    def alike(self) -> tuple[tuple[LayoutPage, ...], ...]:
+        """Pages with the same registration marks together."""
+        alike: dict[tuple[object, ...], list[LayoutPage]] = {}
+        for page in self.layout.pages:
+            alike.setdefault((page.fiducials, page.width_mm, page.height_mm), []).append(page)
+        return tuple(map(tuple, alike.values()))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Candidate:
     """A page under a placement."""
@@ -67,8 +85,7 @@ class _Candidate:
 
 def locate(
     ink: PageInk,
-    layout: Layout,
-    blanks: Mapping[int, BlankPage],
+    form: KnownForm,
     *,
     dpi: float | None,
     expected_page: int,
@@ -80,9 +97,7 @@ def locate(
     ----------
     ink : PageInk
         The page image.
-    layout : Layout
-    blanks : mapping of page number to BlankPage
-        The blank form's pages, empty where the layout has none.
+    form : KnownForm
     dpi : float or None
         Resolution of the image as its file says it.
     expected_page : int
@@ -93,9 +108,8 @@ def locate(
     -------
     Located or Unlocated
     """
-    candidates = (
-        _placed_by_marks(ink, layout, dpi) or _placed_by_print(ink, layout, blanks, dpi) or _placed_by_boxes(ink, layout, dpi)
-    )
+    layout = form.layout
+    candidates = _placed_by_marks(ink, form, dpi) or _placed_by_print(ink, form, dpi) or _placed_by_boxes(ink, form, dpi)
     if not candidates:
         return _unplaced(layout)
     if not all(one.placement.alone for one in candidates):
@@ -106,7 +120,7 @@ def locate(
             candidates = coded
         elif isinstance(seen, Unlocated):
             return seen
-    examined = [_examine(ink, layout, one) for one in candidates]
+    examined = [_examine(ink, layout.page(one.page), form.boxes[one.page], one) for one in candidates]
     chosen = _choose(examined, layout, expected_page, limits)
     if isinstance(chosen, Located) and chosen.source != "code" and _says_copy(layout.page_code):
         # whose page it is only the code can say: its place in the pile is no evidence when pages come in any order
@@ -122,28 +136,25 @@ def _says_copy(code: PageCode | None) -> bool:
     return code is not None and code.kind is PageCodeKind.BARCODE and "{copy}" in code.content
 
 
-def _placed_by_marks(ink: PageInk, layout: Layout, dpi: float | None) -> list[_Candidate]:
+def _placed_by_marks(ink: PageInk, form: KnownForm, dpi: float | None) -> list[_Candidate]:
     """Every page under every placement that its registration marks allow."""
     found: list[_Candidate] = []
-    alike: dict[tuple[object, ...], list[LayoutPage]] = {}
-    for page in layout.pages:
-        alike.setdefault((page.fiducials, page.width_mm, page.height_mm), []).append(page)
-    for pages in alike.values():
+    for pages in form.alike:
         for placement in placements(ink, pages[0], dpi=dpi, limits=REGISTRATION):
             found.extend(_Candidate(page.number, placement) for page in pages)
     most = max((one.placement.found for one in found), default=0)
     return [one for one in found if one.placement.found >= most - 1]
 
 
-def _placed_by_print(ink: PageInk, layout: Layout, blanks: Mapping[int, BlankPage], dpi: float | None) -> list[_Candidate]:
+def _placed_by_print(ink: PageInk, form: KnownForm, dpi: float | None) -> list[_Candidate]:
     """The page whose print agrees best, and any other that agrees nearly as well."""
-    if not blanks:
+    if not form.blanks:
         return []
-    page = layout.pages[0]
+    page = form.layout.pages[0]
     guess = max(ink.gray.shape) / max(page.width_mm, page.height_mm)
     scan = find_print(ink.gray, guess if dpi is None else dpi / 25.4, limits=REFERENCE)
     found = []
-    for number, blank in blanks.items():
+    for number, blank in form.blanks.items():
         placement = place_by_print(blank.print, blank.pixels_per_mm, scan, limits=REFERENCE)
         if placement is not None:
             found.append(_Candidate(number, placement))
@@ -151,15 +162,16 @@ def _placed_by_print(ink: PageInk, layout: Layout, blanks: Mapping[int, BlankPag
     return [one for one in found if one.placement.found >= most / 2]
 
 
-def _placed_by_boxes(ink: PageInk, layout: Layout, dpi: float | None) -> list[_Candidate]:
+def _placed_by_boxes(ink: PageInk, form: KnownForm, dpi: float | None) -> list[_Candidate]:
     """The pages whose pattern of boxes lies on this image, for forms that have nothing else to be found by."""
+    layout = form.layout
     if layout.reference is not None or any(page.fiducials for page in layout.pages):
         return []
     mask = ink_mask(ink, REGISTRATION)
     found = []
     for page in layout.pages:
         scales = scale_range((mask.shape[0], mask.shape[1]), page, dpi, REGISTRATION)
-        placement = place_by_boxes(mask, layout.boxes(page.number), scales, limits=CONSTELLATION)
+        placement = place_by_boxes(mask, form.boxes[page.number], scales, limits=CONSTELLATION)
         if placement is not None:
             found.append(_Candidate(page.number, placement))
     return found
@@ -256,7 +268,7 @@ class _Examined:
     """A candidate with what its boxes say."""
 
     candidate: _Candidate
-    boxes: tuple[Box, ...]
+    boxes: PageBoxes
     frames: Frames
     pixels_per_mm: float
 
@@ -275,9 +287,7 @@ class _Examined:
         return int(np.isfinite(self.frames.score).sum())
 
 
-def _examine(ink: PageInk, layout: Layout, candidate: _Candidate) -> _Examined:
-    boxes = layout.boxes(candidate.page)
-    page = layout.page(candidate.page)
+def _examine(ink: PageInk, page: LayoutPage, boxes: PageBoxes, candidate: _Candidate) -> _Examined:
     matrix: NDArray[np.float64] = candidate.placement.matrix
     scale = local_scale(matrix, page.width_mm / 2, page.height_mm / 2)
     frames = find_frames(ink, matrix, boxes, pixels_per_mm=sampling(scale, FRAMES), limits=FRAMES)
@@ -354,8 +364,7 @@ def _own_boxes_seen(one: _Examined, other: _Examined) -> float:
     """Share of the frames seen among the boxes that only the first of two pages has; NaN where it has none of its own."""
     if not one.boxes or not other.boxes:
         return math.nan
-    places = np.array([(box.x_mm, box.y_mm) for box in one.boxes])
-    there = np.array([(box.x_mm, box.y_mm) for box in other.boxes])
+    places, there = one.boxes.centres, other.boxes.centres
     own = np.linalg.norm(places[:, None] - there[None], axis=2).min(axis=1) > 1.0
     own &= np.isfinite(one.frames.score)
     return float(one.frames.seen[own].mean()) if own.any() else math.nan

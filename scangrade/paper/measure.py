@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from scangrade.model import FEATURES, PATCH_SIDE, Box, Readings, no_map, no_patches
 from scangrade.paper.frames import Frames
-from scangrade.paper.patches import BoxGeometry, PageInk, by_geometry, cut, ink_map, outline_distance, thumbnails
+from scangrade.paper.patches import BoxGeometry, PageBoxes, PageInk, cut, ink_map, outline_distance, thumbnails
 from scangrade.settings import MeasureSettings
 
 
@@ -60,11 +60,10 @@ def measure(
         One row per box, one column per name in `FEATURES`; a row of NaN where the box leaves the image.
     """
     values = np.full((len(boxes), len(FEATURES)), np.nan, dtype=np.float32)
-    layout_centres = np.array([(box.x_mm, box.y_mm) for box in boxes], dtype=np.float64).reshape(-1, 2)
-    centres = layout_centres + frames.offset_mm
+    places = PageBoxes.of(boxes)
+    centres = places.centres + frames.offset_mm
     patches = no_patches(len(boxes))
-    for geometry, members in by_geometry(boxes):
-        index = np.array(members)
+    for geometry, index in places.groups:
         inset_mm = float(frames.inset_mm[index[0]])
         plan = _plan(geometry, inset_mm, settings)
         darkness = cut(ink, matrix, centres[index], plan.x_mm, plan.y_mm)

@@ -9,6 +9,7 @@ import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import cv2
 import numpy as np
@@ -138,13 +139,43 @@ def page_ink(gray: NDArray[np.uint8], scale: float, *, least_contrast: float) ->
     return PageInk(gray, paper, float(np.clip(1.0 - black / 255, least_contrast, 1.0)), half)
 
 
-def by_geometry(boxes: Sequence[Box]) -> Iterator[tuple[BoxGeometry, list[int]]]:
-    """Groups of boxes of one size and shape, as positions in `boxes`."""
-    groups: dict[tuple[float, float, float, Shape], list[int]] = {}
-    for position, box in enumerate(boxes):
-        groups.setdefault((box.width_mm, box.height_mm, box.frame_mm, box.shape), []).append(position)
-    for shared, members in groups.items():
-        yield BoxGeometry(*shared), members
+class PageBoxes(Sequence[Box]):
+    """Boxes of a page, with what is the same on every scan of it: worked out once, since it takes a tenth of reading a page."""
+
+    def __init__(self, boxes: Sequence[Box]) -> None:
+        self._boxes = tuple(boxes)
+
+    @classmethod
+    def of(cls, boxes: Sequence[Box]) -> PageBoxes:
+        """These boxes; themselves where they are such already."""
+        return boxes if isinstance(boxes, cls) else cls(boxes)
+
+    @overload
+    def __getitem__(self, index: int) -> Box: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Box, ...]: ...
+    def __getitem__(self, index: int | slice) -> Box | tuple[Box, ...]:
+        """As of a tuple."""
+        return self._boxes[index]
+
+    def __len__(self) -> int:
+        return len(self._boxes)
+
+    def __iter__(self) -> Iterator[Box]:
+        return iter(self._boxes)
+
+    @functools.cached_property
+    def centres(self) -> NDArray[np.float64]:
+        """(N, 2) centres in layout mm."""
+        return np.array([(box.x_mm, box.y_mm) for box in self._boxes], dtype=np.float64).reshape(-1, 2)
+
+    @functools.cached_property
+    def groups(self) -> tuple[tuple[BoxGeometry, NDArray[np.intp]], ...]:
+        """Boxes of one size and shape together, as positions."""
+        groups: dict[BoxGeometry, list[int]] = {}
+        for position, box in enumerate(self._boxes):
+            groups.setdefault(BoxGeometry(box.width_mm, box.height_mm, box.frame_mm, box.shape), []).append(position)
+        return tuple((geometry, np.array(members)) for geometry, members in groups.items())
 
 
 def thumbnails(

@@ -14,10 +14,10 @@ from scangrade.geometry import MM_PER_INCH, as_transform
 from scangrade.model import FieldKind, Layout, LayoutPage, PageRead, PageResult, PageSetAside, Readings, Reason, StickerRead
 from scangrade.paper.cells import cut_cells
 from scangrade.paper.frames import find_frames, sampling
-from scangrade.paper.locate import BlankPage, Located, Unlocated, locate
+from scangrade.paper.locate import BlankPage, KnownForm, Located, Unlocated, locate
 from scangrade.paper.measure import measure
 from scangrade.paper.name import read_print
-from scangrade.paper.patches import PageInk, page_ink
+from scangrade.paper.patches import PageBoxes, PageInk, page_ink
 from scangrade.paper.rasterise import PageImage, open_scan
 from scangrade.paper.reference import find_print
 from scangrade.paper.sticker import read_sticker
@@ -35,7 +35,10 @@ class FormReader:
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
+        self.boxes = {page.number: PageBoxes(layout.boxes(page.number)) for page in layout.pages}
         self.blanks: dict[int, BlankPage] = {}
+        self.known = KnownForm(layout, self.boxes, self.blanks)
+        self.cells = {page.number: PageBoxes(layout.cells(page.number)) for page in layout.pages}
         self.empty: dict[int, Readings] = {}
         #: pages with questions, beside whose boxes something may be written: of these a map of the ink is kept
         self.mapped = frozenset(one.page for one in layout.fields if one.kind is FieldKind.CHOICE)
@@ -49,7 +52,7 @@ class FormReader:
         matrix = np.array([[across, 0, -0.5], [0, down, -0.5], [0, 0, 1]])
         scale = (across * down) ** 0.5
         self.blanks[page.number] = BlankPage(find_print(pixels, scale, limits=REFERENCE), (across, down))
-        boxes = self.layout.boxes(page.number)
+        boxes = self.boxes[page.number]
         ink = page_ink(pixels, scale, least_contrast=FRAMES.least_contrast)
         frames = find_frames(ink, matrix, boxes, pixels_per_mm=sampling(scale, FRAMES), limits=FRAMES)
         size = (page.width_mm, page.height_mm)
@@ -59,7 +62,7 @@ class FormReader:
         if not frames.support >= PAGE.least_support_of_blank:
             hidden[:] = True
         empty.values[hidden] = np.nan
-        self.empty[page.number] = with_cells(empty, ink, matrix, self.layout, page.number, scale, None)
+        self.empty[page.number] = with_cells(empty, ink, matrix, self.cells[page.number], scale, None)
 
 
 def read_page(image: PageImage, form: FormReader, *, expected_page: int) -> PageResult:
@@ -81,7 +84,7 @@ def read_page(image: PageImage, form: FormReader, *, expected_page: int) -> Page
     dpi = None if image.dpi is None else image.dpi * factor
     scale = max(gray.shape) / max(layout.pages[0].width_mm, layout.pages[0].height_mm)
     ink = page_ink(gray, scale, least_contrast=FRAMES.least_contrast)
-    located = locate(ink, layout, form.blanks, dpi=dpi, expected_page=expected_page, limits=PAGE)
+    located = locate(ink, form.known, dpi=dpi, expected_page=expected_page, limits=PAGE)
     if isinstance(located, Unlocated):
         if located.reason is Reason.NOT_REGISTERED and not located.page and _is_blank(ink):
             return PageSetAside(Reason.BLANK, "nothing is on it", image.sha256)
@@ -90,7 +93,7 @@ def read_page(image: PageImage, form: FormReader, *, expected_page: int) -> Page
     readings = measure(
         ink,
         located.placement.matrix,
-        layout.boxes(located.page),
+        form.boxes[located.page],
         located.frames,
         form.empty.get(located.page),
         page_mm=(page.width_mm, page.height_mm),
@@ -100,7 +103,7 @@ def read_page(image: PageImage, form: FormReader, *, expected_page: int) -> Page
     )
     blank = form.empty.get(located.page)
     matrix, scale = located.placement.matrix, located.pixels_per_mm
-    readings = with_cells(readings, ink, matrix, layout, located.page, scale, blank)
+    readings = with_cells(readings, ink, matrix, form.cells[located.page], scale, blank)
     # the centre of the first pixel lies half a pixel inside of either image
     to_image = to_stored(factor) @ located.placement.matrix
     return PageRead(
@@ -122,13 +125,11 @@ def with_cells(
     readings: Readings,
     ink: PageInk,
     matrix: NDArray[np.float64],
-    layout: Layout,
-    page: int,
+    cells: PageBoxes,
     pixels_per_mm: float,
     blank: Readings | None,
 ) -> Readings:
     """A page's readings with the pictures of its cells for handwritten digits, and those of the blank form; as they are without cells."""
-    cells = layout.cells(page)
     if not cells:
         return readings
     pictures = cut_cells(ink, matrix, cells, pixels_per_mm=pixels_per_mm)
