@@ -306,13 +306,10 @@ STORE = StoreSettings()
 class MeasureSettings:
     """How the inside of a box is sampled."""
 
-    pixels_per_mm: float = 7.0
-    """Resolution of the sampled patches: 178 dpi, the finest that the usual scans really hold."""
-
     finest_per_mm: float = 6.0
     finest_of_cells_per_mm: float = 8.0
-    """Samples of which the pixels of kept pictures are means: of boxes as many as a scan of 150 dpi has, of cells for handwritten digits
-    more, since their strokes are half a millimetre wide."""
+    """Samples of which boxes' numbers and the pixels of kept pictures are means, at least: of boxes as many as a scan of 150 dpi has (which
+    makes 7 of boxes 4 mm wide), of cells for handwritten digits more, since their strokes are half a millimetre wide."""
 
     inset_mm: float = 0.35
     """Margin inside the frame that is left out: blur of the frame at 150 dpi, and an error of registration of 0.15 mm."""
@@ -812,11 +809,8 @@ class StickerReading:
     dense_mm: float = 6.0
     least_dense: float = 0.3
     """Side of a window, and the share of it that is dark, from which something is taken for a code that is hard to read: half of a
-    code is black in any such window, a fifth of large print."""
-
-    glance_share: float = 0.9
-    """Of that share, what must be dark on the page as it is before it is cut out upright: eight codes of 120 simulated labels could not be
-    read at once; all had 0.6 or more, and the two shares differed by 0.016 at most."""
+    code is black in any such window, a fifth of large print. Eight codes of 120 simulated labels could not be read at once; all had 0.6 or
+    more, and an empty place with the form's own print 0.29."""
 
     pixels_per_mm: float = 12.0
     """At which print is read, and codes are tried again (305 dpi): Tesseract is made for print of 20 to 40 pixels a line."""

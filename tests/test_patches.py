@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from scangrade.geometry import local_scale, project
-from scangrade.paper.patches import PageInk, cut, halve, page_ink, thumbnails
+from scangrade.paper.patches import PageInk, halve, page_ink, sample, thumbnails
 
 Gray = NDArray[np.uint8]
 
@@ -25,7 +25,7 @@ def _plain(gray: Gray, paper: int = 250) -> PageInk:
 def test_a_patch_holds_the_darkness_of_its_place_under_a_turned_and_slanted_page() -> None:
     matrix = np.array([[5.0, 0.4, 30.0], [-0.3, 5.2, 50.0], [1e-4, -2e-4, 1.0]])
     centres = np.array([[20.0, 20.0], [35.0, 40.0], [10.0, 55.0]])
-    patches = cut(_plain(_ramp()), matrix, centres, np.arange(-12, 13) / 6, np.arange(-18, 19) / 6)
+    patches = sample(_plain(_ramp()), matrix, centres, np.arange(-12, 13) / 6, np.arange(-18, 19) / 6).darkness()
     assert patches.shape == (3, 37, 25)
     for centre, patch in zip(centres, patches, strict=True):
         for row, column in ((0, 0), (18, 12), (36, 24), (5, 20)):
@@ -39,7 +39,7 @@ def test_what_lies_outside_the_image_is_not_a_number() -> None:
     matrix = np.diag([5.0, 5.0, 1.0])
     offsets = np.arange(-10, 11) / 5
     centres = np.array([[30.0, 40.0], [0.0, 40.0], [-50.0, 40.0]])
-    inside, partly, outside = cut(_plain(_ramp()), matrix, centres, offsets, offsets)
+    inside, partly, outside = sample(_plain(_ramp()), matrix, centres, offsets, offsets).darkness()
     assert np.isfinite(inside).all()
     assert np.isnan(partly[:, :10]).all() and np.isfinite(partly[:, 10:]).all()
     assert np.isnan(outside).all()
@@ -50,7 +50,7 @@ def test_paper_brightness_is_taken_out_where_light_falls_off() -> None:
     ink = page_ink(np.rint(light).astype(np.uint8), 5.9, least_contrast=0.3)
     offsets = np.arange(-24, 25) / 6
     centres = np.array([[20.0, 20.0], [50.0, 100.0], [80.0, 70.0]])
-    patches = cut(ink, np.diag([5.9, 5.9, 1.0]), centres, offsets, offsets)
+    patches = sample(ink, np.diag([5.9, 5.9, 1.0]), centres, offsets, offsets).darkness()
     # the brightest of the neighbourhood counts, which lies up to 7 mm towards the light
     assert np.abs(patches * ink.contrast).max() < 0.08
 
@@ -89,7 +89,7 @@ def test_pixels_of_a_picture_are_the_mean_darkness_of_their_places(width_mm: flo
     matrix, centres = np.diag([5.9, 5.9, 1.0]), np.array([[33.9, 42.4], [0.0, 42.4]])
     found, beyond = thumbnails(ink, matrix, centres, (width_mm, height_mm), 28, finest_per_mm=6.0)
     x, y = (np.linspace(-length, length, 28 * 8 + 1)[:-1] + length / 224 for length in (width_mm, height_mm))
-    want = cut(ink, matrix, centres[:1], x, y)[0].reshape(28, 8, 28, 8).mean(axis=(1, 3))
+    want = sample(ink, matrix, centres[:1], x, y).darkness()[0].reshape(28, 8, 28, 8).mean(axis=(1, 3))
     assert want.max() > 0.6
     assert np.abs(found / 255 - np.clip(want, 0, 1)).max() < 0.08
     assert not beyond[:, :13].any()

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from scangrade.geometry import median, parabola_tops, quantile
 from scangrade.model import Box, Shape
-from scangrade.paper.patches import BoxGeometry, GrayPatches, PageBoxes, PageInk, cut_gray, outline_distance
+from scangrade.paper.patches import BoxGeometry, PageBoxes, PageInk, outline_distance, sample
 from scangrade.settings import FrameLimits
 
 
@@ -225,7 +225,8 @@ class _Search:
 class _Patches:
     """Surroundings of boxes of one geometry, to be correlated with frames moved by up to `reach` pixels."""
 
-    seen: GrayPatches  #: (N, H, W) gray, all of it inside the image
+    pixels: NDArray[np.uint8]  #: (N, H, W) gray, all of it inside the image
+    paper: NDArray[np.float32]  #: (N,) brightness of the paper there
     whole: NDArray[np.bool_]  #: which of the boxes these are: the others leave the image
     contrast: float
     geometry: BoxGeometry
@@ -246,13 +247,13 @@ class _Patches:
         limits: FrameLimits,
     ) -> _Patches:
         half = _half(geometry, q, limits)
-        seen = cut_gray(ink, matrix, centres, (half[0] + reach, half[1] + reach), q)
+        seen = sample(ink, matrix, centres, *(np.arange(-one - reach, one + reach + 1) / q for one in half))
         whole = seen.whole
         if not whole.all():
-            seen = GrayPatches(seen.pixels[whole], seen.paper[whole], whole[whole])
+            seen = seen.only(whole)
         rectangular = geometry.shape is Shape.SQUARE and len(seen.pixels) > 0
         sums = _RectangleSums(seen.pixels) if rectangular else None
-        return cls(seen, whole, ink.contrast, geometry, reach, q, limits, sums)
+        return cls(seen.pixels, seen.paper(), whole, ink.contrast, geometry, reach, q, limits, sums)
 
     def match(self, inset_mm: float, some: slice = slice(None)) -> NDArray[np.float32]:
         """Correlation of some patches' darkness with a frame printed so far inside its place: (N, 2 r + 1, 2 r + 1)."""
@@ -261,10 +262,10 @@ class _Patches:
             rectangles = _nested(self.geometry, inset_mm, self.pixels_per_mm, self.limits)
             found = self.sums.correlate(rectangles, self.reach, some)
         else:
-            maps = [cv2.matchTemplate(one.astype(np.float32), kernel, cv2.TM_CCORR) for one in self.seen.pixels[some]]
+            maps = [cv2.matchTemplate(one.astype(np.float32), kernel, cv2.TM_CCORR) for one in self.pixels[some]]
             found = np.asarray(maps, dtype=np.float32)
         # a sum over darkness, (1 - gray / paper) / contrast, from the same sum over gray
-        found *= np.float32(-1.0) / self.seen.paper[some, None, None]
+        found *= np.float32(-1.0) / self.paper[some, None, None]
         found += kernel.sum()
         found /= np.float32(self.contrast)
         return found
@@ -418,9 +419,9 @@ def _smooth(
         little = 1e-9 * len(where) * np.eye(3)  # boxes along a slanted line tell nothing of the drift across it
         for _ in range(8):  # iteratively reweighted least squares with Cauchy weights
             weighted = design.T * weight
-            solution = np.linalg.solve(weighted @ design + little, weighted @ what)
+            _, solution = cv2.solve(weighted @ design + little, weighted @ what, flags=cv2.DECOMP_CHOLESKY)
             miss = what - design @ solution
-            weight = 1.0 / (1.0 + (miss[:, 0] ** 2 + miss[:, 1] ** 2) / limits.drift_scale_mm**2)
+            weight = 1.0 / (1.0 + (miss * miss).sum(axis=1) / limits.drift_scale_mm**2)
         drift = np.column_stack([np.ones(len(centres)), (centres - middle) / scale]) @ solution
     rest = what - drift[strong]
     local = drift.copy()

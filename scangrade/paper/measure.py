@@ -7,6 +7,7 @@ a gray, a yellowed and a 1-bit page.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from scangrade.model import FEATURES, PATCH_SIDE, Box, Readings, no_map, no_patches
 from scangrade.paper.frames import Frames
-from scangrade.paper.patches import BoxGeometry, PageBoxes, PageInk, cut, ink_map, outline_distance, thumbnails
+from scangrade.paper.patches import BoxGeometry, PageBoxes, PageInk, ink_map, middles, outline_distance, pitch, sample
 from scangrade.settings import MeasureSettings
 
 
@@ -66,17 +67,10 @@ def measure(
     for geometry, index in places.groups:
         inset_mm = float(frames.inset_mm[index[0]])
         plan = _plan(geometry, inset_mm, settings)
-        darkness = cut(ink, matrix, centres[index], plan.x_mm, plan.y_mm)
-        values[index, : len(_INSIDE)] = _inside(darkness, plan, settings)
+        seen = sample(ink, matrix, centres[index], plan.x_mm, plan.y_mm)
+        values[index, : len(_INSIDE)] = _inside(seen.darkness(), plan, settings)
         if page_mm is not None:
-            patches[index] = thumbnails(
-                ink,
-                matrix,
-                centres[index],
-                (geometry.width_mm, geometry.height_mm),  # the inside of the frame is the middle half
-                PATCH_SIDE,
-                finest_per_mm=settings.finest_per_mm,
-            )
+            patches[index] = seen.pictures(PATCH_SIDE, *plan.picture)
     column = {name: position for position, name in enumerate(FEATURES)}
     values[:, column["frame"]] = np.nan_to_num(frames.score)
     values[:, column["dx_mm"]] = frames.offset_mm[:, 0]
@@ -106,6 +100,7 @@ class _Plan:
 
     x_mm: NDArray[np.float64]  #: (W,) columns, from the box' centre
     y_mm: NDArray[np.float64]  #: (H,) rows
+    picture: tuple[slice, slice]  #: rows and columns that a box' picture shows
     pixels: NDArray[np.intp]  #: the inside, as places in a patch
     band: NDArray[np.intp]  #: what is taken for the paper around
     far: NDArray[np.intp]  #: where strokes that leave the box are sought
@@ -114,16 +109,14 @@ class _Plan:
     ]  #: (H * W, 14) weights: inside, core, along the diagonals, off them, around, and ninths of the inside
     within: tuple[slice, slice]  #: rows and columns that hold the inside
     inside: NDArray[np.bool_]  #: (h, w) of these, the inside itself
-    line_px: int  #: width of a straight line
+    line_px: tuple[int, int]  #: width of a straight line, in rows and in columns
 
 
 @functools.lru_cache(maxsize=64)
 def _plan(geometry: BoxGeometry, inset_mm: float, settings: MeasureSettings) -> _Plan:
     """How boxes of a geometry are measured whose frame is printed so far inside its place."""
-    border = geometry.frame_mm + settings.beyond_mm
-    q = settings.pixels_per_mm
-    half = [round((length / 2 + border) * q) for length in (geometry.width_mm, geometry.height_mm)]
-    x_mm, y_mm = (np.arange(-one, one + 1) / q for one in half)
+    axes = [_axis(length, geometry.frame_mm, settings) for length in (geometry.width_mm, geometry.height_mm)]
+    (x_mm, columns, column_mm), (y_mm, rows, row_mm) = axes
     shape = len(y_mm), len(x_mm)
     distance = outline_distance(geometry, x_mm, y_mm)
     inset = inset_mm + min(settings.inset_mm, settings.inset_share * min(geometry.width_mm, geometry.height_mm))
@@ -139,19 +132,33 @@ def _plan(geometry: BoxGeometry, inset_mm: float, settings: MeasureSettings) -> 
     third_y = np.clip(np.floor((y + 1) * 1.5), 0, 2)
     thirds = [inside & (third_x == i) & (third_y == j) for j in range(3) for i in range(3)]
     masks = [inside, core, on_diagonal, off_diagonal, band, *thirds]
-    rows, columns = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
-    within = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+    down, across = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
+    within = slice(int(down[0]), int(down[-1]) + 1), slice(int(across[0]), int(across[-1]) + 1)
     return _Plan(
         x_mm,
         y_mm,
+        (rows, columns),
         np.flatnonzero(inside),
         np.flatnonzero(band),
         np.flatnonzero(far),
         np.column_stack([mask.ravel() / np.float32(mask.sum()) for mask in masks]).astype(np.float32),
         within,
         inside[within],
-        max(1, round(settings.line_mm * q)),
+        (max(1, round(settings.line_mm / row_mm)), max(1, round(settings.line_mm / column_mm))),
     )
+
+
+def _axis(length_mm: float, frame_mm: float, settings: MeasureSettings) -> tuple[NDArray[np.float64], slice, float]:
+    """Where boxes of a width or height are sampled: places, those that their picture shows, and the distance between them.
+
+    One sampling serves the numbers and the picture, whose middle half is the box. So the samples are those of which its pixels are
+    means, and as many more on either side as the numbers need.
+    """
+    each, step = pitch(2 * length_mm, PATCH_SIDE, settings.finest_per_mm)
+    shown = PATCH_SIDE * each
+    more = max(0, math.ceil((frame_mm + settings.beyond_mm - length_mm / 2) / step))
+    count = shown + 2 * more
+    return middles(count, count * step), slice(more, more + shown), step
 
 
 def _inside(patches: NDArray[np.float32], plan: _Plan, settings: MeasureSettings) -> NDArray[np.float32]:
@@ -214,12 +221,12 @@ def _quantile(ordered: NDArray[np.float32], share: float) -> NDArray[np.float32]
 
 
 def _without_line(
-    patches: NDArray[np.float32], inside: NDArray[np.bool_], floor: NDArray[np.float32], width: int
+    patches: NDArray[np.float32], inside: NDArray[np.bool_], floor: NDArray[np.float32], widths: tuple[int, int]
 ) -> NDArray[np.float32]:
-    """Mean darkness of the inside, above the floor, without the darkest band of columns, or of rows, that is `width` pixels wide."""
+    """Mean darkness of the inside, above the floor, without the darkest band of rows, or of columns, of these widths in pixels."""
     ink = np.where(inside, patches, np.float32(0))
     rests = []
-    for axis in (1, 2):
+    for axis, width in ((2, widths[0]), (1, widths[1])):
         counts = inside.sum(axis=axis - 1)
         sums = (ink.sum(axis=axis) - floor * counts) / (1.0 - floor)
         bands = sums.shape[1] - width + 1

@@ -8,8 +8,8 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import overload
+from dataclasses import dataclass, replace
+from typing import Any, overload
 
 import cv2
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from scangrade.model import Box, Shape
 
+_ENOUGH_PIXELS = 150_000  # of a page, to tell how black it is: 450 of them are as dark or darker
 _REMAP_ROWS = 30_000  # OpenCV's remap takes pictures of less than 32,767 rows
 
 
@@ -126,8 +127,9 @@ def page_ink(gray: NDArray[np.uint8], scale: float, *, least_contrast: float) ->
     """
     half = halve(gray, 1) if min(gray.shape) > 1 else None
     paper = paper_brightness(gray, scale, half=half)
-    # every third pixel: every fourth would always meet the same places of a JPEG's blocks
-    sample = np.ascontiguousarray(gray[::3, ::3])
+    # every third or fifth pixel: every fourth would always meet the same places of a JPEG's blocks
+    step = max(3, (math.isqrt(gray.size // _ENOUGH_PIXELS) - 1) | 1)
+    sample = np.ascontiguousarray(gray[::step, ::step])
     bright = cv2.resize(paper, (sample.shape[1], sample.shape[0]), interpolation=cv2.INTER_LINEAR)
     levels = cv2.divide(sample, np.maximum(bright, 1), scale=255)
     counts = cv2.calcHist([levels], [0], None, [256], [0, 256]).ravel()
@@ -178,6 +180,112 @@ class PageBoxes(Sequence[Box]):
         return tuple((geometry, np.array(members)) for geometry, members in groups.items())
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """Gray values of a page around points of the layout, a patch for each, and where they were taken."""
+
+    ink: PageInk
+    at: NDArray[np.float32]  #: (N, 2) the points, in pixels of the page
+    slope: NDArray[np.float32]  #: (N, 2, 2) pixels per layout millimetre there
+    x_mm: NDArray[np.float32]  #: (W,) columns of a patch, from its point
+    y_mm: NDArray[np.float32]  #: (H,) rows
+    pixels: NDArray[np.uint8]  #: (N, H, W)
+    whole: NDArray[np.bool_]  #: (N,) whether a patch lies inside the page
+
+    def only(self, some: NDArray[np.bool_] | slice) -> Samples:
+        """Some of the patches."""
+        return replace(self, at=self.at[some], slope=self.slope[some], pixels=self.pixels[some], whole=self.whole[some])
+
+    def paper(self) -> NDArray[np.float32]:
+        """(N,) brightness of bare paper in the middle of each patch, 1 or more."""
+        return np.maximum(_paper_along(self.ink, self.at[:, :, None])[:, 0], 1)
+
+    def darkness(self) -> NDArray[np.float32]:
+        """(N, H, W): 0 bare paper to 1 the page's black, below 0 where noise is brighter than paper; NaN outside the page."""
+        dark = self.pixels.astype(np.float32)
+        across, down = _paper_around(self.ink, self.at, self.slope, self.x_mm, self.y_mm)
+        _darkness(dark, across, down, self.ink.contrast)
+        np.clip(dark, np.float32(-1.0), np.float32(1.0), out=dark)
+        for k in np.flatnonzero(~self.whole).tolist():
+            dark[k][self._outside(k)] = np.nan
+        return dark
+
+    def pictures(self, side: int, rows: slice, columns: slice) -> NDArray[np.uint8]:
+        """The patches, or a part of each around its point, as small pictures.
+
+        Parameters
+        ----------
+        side : int
+            Of a picture, in pixels.
+        rows, columns : slice
+            The part: a multiple of `side` either way.
+
+        Returns
+        -------
+        (N, side, side) uint8 array
+            Darkness, 0 paper to 255 the page's black; 0 outside the page. The mean of some samples each: strokes are thinner than a
+            pixel.
+        """
+        seen = self.pixels[:, rows, columns].copy()
+        middles = [one[part].reshape(side, -1).mean(axis=1) for one, part in ((self.x_mm, columns), (self.y_mm, rows))]
+        across, down = _paper_around(self.ink, self.at, self.slope, *middles)
+        paper = down[:, side // 2]
+        for k in np.flatnonzero(~self.whole).tolist():
+            seen[k][self._outside(k)[rows, columns]] = round(float(paper[k]))
+        # nothing is darker than the page's black
+        np.maximum(seen, np.rint(paper * (1 - self.ink.contrast)).astype(np.uint8)[:, None, None], out=seen)
+        # all of them below each other as one picture: OpenCV takes means of whole cells in a hundredth of numpy's time
+        sheet = seen.reshape(-1, seen.shape[2]).astype(np.float32)
+        cells = cv2.resize(sheet, (side, len(seen) * side), interpolation=cv2.INTER_AREA)
+        darkness = _darkness(np.asarray(cells, np.float32).reshape(-1, side, side), across, down, self.ink.contrast)
+        return np.rint(np.clip(darkness, 0, 1) * 255).astype(np.uint8)
+
+    def _outside(self, k: int) -> NDArray[np.bool_]:
+        """Which places of a patch lie outside the page."""
+        height, width = self.ink.gray.shape
+        map_x, map_y = (one[0] for one in _maps(self.at[k : k + 1], self.slope[k : k + 1], self.x_mm, self.y_mm))
+        return np.asarray((map_x < 0) | (map_y < 0) | (map_x > width - 1) | (map_y > height - 1))
+
+
+def sample(
+    ink: PageInk,
+    matrix: NDArray[np.float64],
+    centres_mm: NDArray[np.float64],
+    x_mm: NDArray[np.floating[Any]],
+    y_mm: NDArray[np.floating[Any]],
+) -> Samples:
+    """Look at what is around points of the layout.
+
+    Parameters
+    ----------
+    ink : PageInk
+    matrix : (3, 3) array
+        Layout mm to image pixels.
+    centres_mm : (N, 2) array
+    x_mm, y_mm : (W,) and (H,) arrays
+        Offsets of a patch' columns and rows from its centre.
+    """
+    x, y = x_mm.astype(np.float32), y_mm.astype(np.float32)
+    at, slope = _affine_around(matrix, centres_mm)
+    pixels = np.empty((len(at), len(y), len(x)), np.uint8)
+    at_once = max(1, _REMAP_ROWS // max(len(x), len(y)))
+    for start in range(0, len(at), at_once):
+        some = slice(start, start + at_once)
+        map_x, map_y = (one.reshape(-1, len(x)) for one in _maps(at[some], slope[some], x, y))
+        into = pixels[some].reshape(-1, len(x))
+        cv2.remap(ink.gray, map_x, map_y, cv2.INTER_LINEAR, dst=into, borderMode=cv2.BORDER_REPLICATE)
+    height, width = ink.gray.shape
+    corners_x, corners_y = _maps(at, slope, x[[0, -1]], y[[0, -1]])  # where a patch leaves the page, so does a corner
+    out = (corners_x < 0) | (corners_y < 0) | (corners_x > width - 1) | (corners_y > height - 1)
+    return Samples(ink, at, slope, x, y, pixels, ~out.any(axis=(1, 2)))
+
+
+def pitch(length_mm: float, side: int, finest_per_mm: float) -> tuple[int, float]:
+    """Samples of which a pixel of a picture is the mean, so many pixels for a length, and their distance in mm."""
+    each = max(1, math.ceil(length_mm / side * finest_per_mm))
+    return each, length_mm / (side * each)
+
+
 def thumbnails(
     ink: PageInk,
     matrix: NDArray[np.float64],
@@ -200,40 +308,21 @@ def thumbnails(
     side : int
         Of a picture, in pixels.
     finest_per_mm : float
-        Samples, of which a pixel is the mean: strokes are thinner than a pixel.
+        Samples per mm, at least.
 
     Returns
     -------
     (N, side, side) uint8 array
-        Darkness, 0 paper to 255 the page's black; 0 outside the image.
+        As `Samples.pictures` gives them.
     """
-    columns, rows = (side * max(1, math.ceil(2 * length / side * finest_per_mm)) for length in half_mm)
-    x, y = (_middles(count, length) for count, length in ((columns, half_mm[0]), (rows, half_mm[1])))
-    middles = [_middles(side, length) for length in half_mm]
-    made = np.empty((len(centres_mm), side, side), np.uint8)
-    at_once = max(1, _REMAP_ROWS // max(rows, columns))
-    for start in range(0, len(made), at_once):
-        some = slice(start, start + at_once)
-        at, slope = _affine_around(matrix, centres_mm[some])
-        maps = _maps(at, slope, x, y)
-        seen = _seen(ink, *maps)
-        across, down = _paper_around(ink, at, slope, *middles)
-        paper = down[:, side // 2]
-        for k in np.flatnonzero(_leaves(ink, *maps)).tolist():
-            seen[k][_outside(ink, *(one[k] for one in maps))] = round(float(paper[k]))
-        # nothing is darker than the page's black
-        np.maximum(seen, np.rint(paper * (1 - ink.contrast)).astype(np.uint8)[:, None, None], out=seen)
-        # all of them below each other as one picture: OpenCV takes means of whole cells in a hundredth of numpy's time
-        sheet = seen.reshape(-1, columns).astype(np.float32)
-        cells = cv2.resize(sheet, (side, len(seen) * side), interpolation=cv2.INTER_AREA)
-        darkness = _darkness(np.asarray(cells, np.float32).reshape(-1, side, side), across, down, ink.contrast)
-        made[some] = np.rint(np.clip(darkness, 0, 1) * 255)
-    return made
+    x, y = (middles(side * pitch(2 * length, side, finest_per_mm)[0], 2 * length) for length in half_mm)
+    everything = slice(None)
+    return sample(ink, matrix, centres_mm, x, y).pictures(side, everything, everything)
 
 
-def _middles(count: int, half_mm: float) -> NDArray[np.float32]:
+def middles(count: int, length_mm: float) -> NDArray[np.float64]:
     """Middles of so many equal parts of a length, in mm from its own middle."""
-    return (((np.arange(count) + 0.5) / count * 2 - 1) * half_mm).astype(np.float32)
+    return ((np.arange(count) + 0.5) / count - 0.5) * length_mm
 
 
 def ink_map(ink: PageInk, matrix: NDArray[np.float64], size_mm: tuple[float, float], scale: float) -> NDArray[np.uint8]:
@@ -271,48 +360,6 @@ def ink_map(ink: PageInk, matrix: NDArray[np.float64], size_mm: tuple[float, flo
     return np.asarray(np.rint(np.clip(darkness, 0, 1) * 255), dtype=np.uint8)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class GrayPatches:
-    """Patches as a scanner saw them, and how bright the paper is under each."""
-
-    pixels: NDArray[np.uint8]  #: (N, H, W) gray
-    paper: NDArray[np.float32]  #: (N,) brightness of bare paper in the middle of each patch, 1 or more
-    whole: NDArray[np.bool_]  #: (N,) whether a patch lies inside the image
-
-
-def cut_gray(
-    ink: PageInk,
-    matrix: NDArray[np.float64],
-    centres_mm: NDArray[np.float64],
-    half_px: tuple[int, int],
-    pixels_per_mm: float,
-) -> GrayPatches:
-    """What is around points of the layout, for measures that the paper's brightness is taken out of at the end.
-
-    Parameters
-    ----------
-    ink : PageInk
-    matrix : (3, 3) array
-        Layout mm to image pixels.
-    centres_mm : (N, 2) array
-    half_px : (int, int)
-        Pixels from the middle of a patch to its sides.
-    pixels_per_mm : float
-        Resolution of the patches.
-    """
-    x, y = (np.arange(-half, half + 1, dtype=np.float32) / np.float32(pixels_per_mm) for half in half_px)
-    pixels = np.empty((len(centres_mm), len(y), len(x)), np.uint8)
-    whole = np.empty(len(centres_mm), np.bool_)
-    at_once = max(1, _REMAP_ROWS // max(len(x), len(y)))
-    at, slope = _affine_around(matrix, centres_mm)
-    for start in range(0, len(pixels), at_once):
-        some = slice(start, start + at_once)
-        maps = _maps(at[some], slope[some], x, y)
-        pixels[some] = _seen(ink, *maps)
-        whole[some] = ~_leaves(ink, *maps)
-    return GrayPatches(pixels, np.maximum(_paper_along(ink, at[:, :, None])[:, 0], 1), whole)
-
-
 def _maps(
     at: NDArray[np.float32], slope: NDArray[np.float32], x: NDArray[np.float32], y: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -320,27 +367,6 @@ def _maps(
     across = at[:, :, None] + slope[:, :, :1] * x  # (N, 2, columns): pixels along a patch's middle row
     down = slope[:, :, 1:] * y  # (N, 2, rows): from there along a column
     return across[:, 0, None, :] + down[:, 0, :, None], across[:, 1, None, :] + down[:, 1, :, None]
-
-
-def _seen(ink: PageInk, map_x: NDArray[np.float32], map_y: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Gray values of the image at places between its pixels."""
-    columns = map_x.shape[2]
-    seen = cv2.remap(
-        ink.gray,
-        map_x.reshape(-1, columns),
-        map_y.reshape(-1, columns),
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    return np.asarray(seen, dtype=np.uint8).reshape(map_x.shape)
-
-
-def _leaves(ink: PageInk, map_x: NDArray[np.float32], map_y: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Which patches leave the image: where they do, so do their corners."""
-    height, width = ink.gray.shape
-    corners_x, corners_y = (one[:, :: max(1, one.shape[1] - 1), :: max(1, one.shape[2] - 1)] for one in (map_x, map_y))
-    out = (corners_x < 0) | (corners_y < 0) | (corners_x > width - 1) | (corners_y > height - 1)
-    return np.asarray(out.any(axis=(1, 2)))
 
 
 def _paper_along(ink: PageInk, places: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -358,38 +384,6 @@ def _paper_along(ink: PageInk, places: NDArray[np.float32]) -> NDArray[np.float3
     return np.asarray(along, dtype=np.float32).reshape(len(places), -1)
 
 
-def cut(
-    ink: PageInk,
-    matrix: NDArray[np.float64],
-    centres_mm: NDArray[np.float64],
-    x_mm: NDArray[np.float64],
-    y_mm: NDArray[np.float64],
-) -> NDArray[np.float32]:
-    """Darkness around points of the layout.
-
-    Parameters
-    ----------
-    ink : PageInk
-    matrix : (3, 3) array
-        Layout mm to image pixels.
-    centres_mm : (N, 2) array
-    x_mm, y_mm : (W,) and (H,) arrays
-        Offsets of a patch' columns and rows from its centre.
-
-    Returns
-    -------
-    (N, H, W) float32 array
-        0 bare paper to 1 the page's black, below 0 where noise is brighter than paper; NaN outside the image.
-    """
-    x, y = x_mm.astype(np.float32), y_mm.astype(np.float32)
-    cut_out = np.empty((len(centres_mm), len(y), len(x)), np.float32)
-    at_once = max(1, _REMAP_ROWS // max(len(y), len(x)))
-    for start in range(0, len(centres_mm), at_once):
-        some = slice(start, start + at_once)
-        _cut_some(ink, *_affine_around(matrix, centres_mm[some]), x, y, out=cut_out[some])
-    return cut_out
-
-
 def _affine_around(
     matrix: NDArray[np.float64], centres_mm: NDArray[np.float64]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -399,24 +393,6 @@ def _affine_around(
     at = mapped[:, :2] / mapped[:, 2:]
     slope = (matrix[None, :2, :2] - at[:, :, None] * matrix[None, 2:, :2]) / mapped[:, 2, None, None]
     return at.astype(np.float32), slope.astype(np.float32)
-
-
-def _cut_some(
-    ink: PageInk,
-    at: NDArray[np.float32],
-    slope: NDArray[np.float32],
-    x: NDArray[np.float32],
-    y: NDArray[np.float32],
-    *,
-    out: NDArray[np.float32],
-) -> None:
-    """Darkness of patches around `at`, each of the millimetres `x` by `y`."""
-    maps = _maps(at, slope, x, y)
-    out[...] = _seen(ink, *maps)
-    _darkness(out, *_paper_around(ink, at, slope, x, y), ink.contrast)
-    np.clip(out, np.float32(-1.0), np.float32(1.0), out=out)
-    for k in np.flatnonzero(_leaves(ink, *maps)).tolist():
-        out[k][_outside(ink, *(one[k] for one in maps))] = np.nan
 
 
 def _paper_around(
@@ -439,12 +415,6 @@ def _darkness(
     gray *= (down[:, down.shape[1] // 2, None] / down)[:, :, None]
     gray += np.float32(1.0 / contrast)
     return gray
-
-
-def _outside(ink: PageInk, map_x: NDArray[np.float32], map_y: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Which places lie outside the image."""
-    height, width = ink.gray.shape
-    return np.asarray((map_x < 0) | (map_y < 0) | (map_x > width - 1) | (map_y > height - 1))
 
 
 def outline_distance(geometry: BoxGeometry, x_mm: NDArray[np.float64], y_mm: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -82,7 +82,7 @@ def read_sticker(
     symbols = _symbols(seen, beside)
     unread = None
     if not symbols:
-        if _densest(seen, beside, local_scale(matrix, left, top), settings)[0] < settings.glance_share * settings.least_dense:
+        if _densest(seen, beside, local_scale(matrix, left, top), settings)[0] < settings.least_dense:
             return StickerRead()
         upright = cut_out(pixels, matrix, frame, settings.pixels_per_mm)
         unread = _unread_code(upright, beside, settings)
