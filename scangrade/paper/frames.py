@@ -210,13 +210,17 @@ class _Search:
         index, centres = index[patches.whole], centres[patches.whole]
         if not len(index):
             return
+        match = patches.match(inset_mm or 0.0)
         if inset_mm is None:
             some = slice(None, None, max(1, len(index) // limits.most_for_inset))
-            typical = {inset: float(median(_peak_scores(patches.match(inset, some)))) for inset in limits.insets_mm}
+            typical = {inset: float(median(_peak_scores(patches.match(inset, some)))) for inset in limits.insets_mm if inset}
+            typical[0.0] = float(median(_peak_scores(match[some])))
             inset_mm = max(typical, key=typical.__getitem__)
             if typical[inset_mm] < limits.inset_gain * typical[0.0]:
                 inset_mm = 0.0
-        offsets, into.score[index], into.sharpness[index] = _peaks(patches.match(inset_mm), q, reach, limits)
+            if inset_mm:
+                match = patches.match(inset_mm)
+        offsets, into.score[index], into.sharpness[index] = _peaks(match, q, reach, limits)
         into.offset_mm[index] = offsets + centres - self.centres[index]
         into.inset[index] = inset_mm
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from scangrade.model import Box, Shape
 
-_ENOUGH_PIXELS = 150_000  # of a page, to tell how black it is: 450 of them are as dark or darker
+_ENOUGH_PIXELS = 60_000  # of a page, to tell how black it is: 180 of them are as dark or darker
 _REMAP_ROWS = 30_000  # OpenCV's remap takes pictures of less than 32,767 rows
 
 
@@ -346,17 +346,18 @@ def ink_map(ink: PageInk, matrix: NDArray[np.float64], size_mm: tuple[float, flo
     side = max(1, round(scale))
     darkest = cv2.erode(ink.gray, np.ones((side, side), np.uint8))
     columns, rows = (math.ceil(length) for length in size_mm)
-    x, y = np.arange(columns) + 0.5, np.arange(rows)[:, None] + 0.5
-    across, down, divisor = (line[0] * x + (line[1] * y + line[2]) for line in matrix)
-    at_x, at_y = (across / divisor).astype(np.float32), (down / divisor).astype(np.float32)
+    to_pixel = matrix @ np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])  # from the middles of cells
     height, width = ink.gray.shape
-    cell_x, cell_y = (
-        (at + np.float32(0.5)) * np.float32(cells / pixels) - np.float32(0.5)
-        for at, cells, pixels in ((at_x, ink.paper.shape[1], width), (at_y, ink.paper.shape[0], height))
+    across, down = ink.paper.shape[1] / width, ink.paper.shape[0] / height
+    to_paper = np.array([[across, 0, 0.5 * across - 0.5], [0, down, 0.5 * down - 0.5], [0, 0, 1]]) @ to_pixel
+    inverse = cv2.WARP_INVERSE_MAP
+    seen = cv2.warpPerspective(
+        darkest, to_pixel, (columns, rows), flags=cv2.INTER_NEAREST | inverse, borderMode=cv2.BORDER_CONSTANT, borderValue=255
     )
-    seen = cv2.remap(darkest, at_x, at_y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=255)
-    bright = cv2.remap(ink.paper, cell_x, cell_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    darkness = (1.0 - seen.astype(np.float32) / np.maximum(bright, 1)) / ink.contrast
+    bright = cv2.warpPerspective(
+        ink.paper, to_paper, (columns, rows), flags=cv2.INTER_LINEAR | inverse, borderMode=cv2.BORDER_REPLICATE
+    )
+    darkness = (1.0 - seen.astype(np.float32) / np.maximum(bright, 1)) / np.float32(ink.contrast)
     return np.asarray(np.rint(np.clip(darkness, 0, 1) * 255), dtype=np.uint8)
 
 
