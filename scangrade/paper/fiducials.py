@@ -87,7 +87,9 @@ def scale_range(
     return min(guesses) * limits.least_scale, max(guesses) * limits.greatest_scale
 
 
-def placements(ink: PageInk, page: LayoutPage, *, dpi: float | None, limits: RegistrationLimits) -> tuple[Placement, ...]:
+def placements(
+    ink: PageInk, page: LayoutPage, *, dpi: float | None, limits: RegistrationLimits, upright_will_do: bool = False
+) -> tuple[Placement, ...]:
     """Every way in which the page's registration marks let the form lie on the image, the best supported first.
 
     Parameters
@@ -100,6 +102,8 @@ def placements(ink: PageInk, page: LayoutPage, *, dpi: float | None, limits: Reg
         Resolution as the file says it.
     limits : RegistrationLimits
         How far and how turned a form may lie.
+    upright_will_do : bool
+        Whether no other way is looked at where the form fills the image upright, with all its marks.
 
     Returns
     -------
@@ -119,9 +123,10 @@ def placements(ink: PageInk, page: LayoutPage, *, dpi: float | None, limits: Reg
         return ()
     scales = scale_range((ink.gray.shape[0], ink.gray.shape[1]), page, dpi, limits)
     seen = _SeenMarks()
-    found = _filling(ink, page, scales, seen, limits)
+    found = _filling(ink, page, scales, seen, limits, upright_will_do=upright_will_do)
     for candidates, thorough in () if found else _looks(ink, page, scales, limits):
-        found += _supported(ink.gray, candidates, page, scales, seen, limits, thorough=thorough)
+        hypotheses = _hypotheses(fiducials, candidates, *scales, limits, thorough=thorough)
+        found += _supported(ink.gray, hypotheses, page, seen, limits)
         if max((one.found for one in found), default=0) == len(fiducials):
             break
     best: dict[int, Placement] = {}
@@ -139,7 +144,13 @@ def _apart_mm(one: NDArray[np.float64], other: NDArray[np.float64], page: Layout
 
 
 def _filling(
-    ink: PageInk, page: LayoutPage, scales: tuple[float, float], seen: _SeenMarks, limits: RegistrationLimits
+    ink: PageInk,
+    page: LayoutPage,
+    scales: tuple[float, float],
+    seen: _SeenMarks,
+    limits: RegistrationLimits,
+    *,
+    upright_will_do: bool,
 ) -> list[Placement]:
     """Placements of a form that fills the image and has all its marks near their usual places; empty where it is not so.
 
@@ -159,12 +170,19 @@ def _filling(
     sheet = _below_each_other([ink_mask(reduced, limits, window) for window in windows])
     inside = _candidates(sheet, page.fiducials, scales[0] / factor, scales[1] / factor, limits)
     candidates = {key: _put_back(one, windows).enlarged(factor) for key, one in inside.items()}
-    found = _supported(ink.gray, candidates, page, scales, seen, limits, thorough=False)
+    hypotheses = _hypotheses(page.fiducials, candidates, *scales, limits, thorough=False)
     middle = (page.width_mm / 2, page.height_mm / 2)
-    complete = [
-        one for one in found if one.found == one.expected and local_scale(one.matrix, *middle) >= limits.filling_share * fills
-    ]
-    return found if complete else []
+
+    def complete(some: Sequence[_Hypothesis]) -> list[Placement]:
+        found = _supported(ink.gray, some, page, seen, limits)
+        fill = (local_scale(one.matrix, *middle) >= limits.filling_share * fills for one in found if one.found == one.expected)
+        return found if any(fill) else []
+
+    if upright_will_do:
+        found = complete([one for one in hypotheses if one.rotation == 0])
+        if found:
+            return found
+    return complete(hypotheses)
 
 
 @functools.lru_cache(maxsize=64)
@@ -248,20 +266,13 @@ def _looks(
 
 
 def _supported(
-    gray: Gray,
-    candidates: _ByKind,
-    page: LayoutPage,
-    scales: tuple[float, float],
-    seen: _SeenMarks,
-    limits: RegistrationLimits,
-    *,
-    thorough: bool,
+    gray: Gray, hypotheses: Sequence[_Hypothesis], page: LayoutPage, seen: _SeenMarks, limits: RegistrationLimits
 ) -> list[Placement]:
-    """Placements that candidates propose and that hold when looked at closely; one for each rotation."""
+    """Placements that are proposed and that hold when looked at closely; one for each rotation."""
     count = len(page.fiducials)
     found: dict[int, Placement] = {}
     complete: _Hypothesis | None = None
-    for one in _hypotheses(page.fiducials, candidates, *scales, limits, thorough=thorough):
+    for one in hypotheses:
         known = found.get(one.rotation)
         if known is not None and known.found == count:
             if _apart_mm(one.matrix, known.matrix, page) > limits.twin_mm:

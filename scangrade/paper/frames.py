@@ -212,17 +212,23 @@ class _Search:
             return
         match = patches.match(inset_mm or 0.0)
         if inset_mm is None:
-            some = slice(None, None, max(1, len(index) // limits.most_for_inset))
-            typical = {inset: float(median(_peak_scores(patches.match(inset, some)))) for inset in limits.insets_mm if inset}
-            typical[0.0] = float(median(_peak_scores(match[some])))
-            inset_mm = max(typical, key=typical.__getitem__)
-            if typical[inset_mm] < limits.inset_gain * typical[0.0]:
-                inset_mm = 0.0
+            inset_mm = self._inset(patches, match)
             if inset_mm:
                 match = patches.match(inset_mm)
         offsets, into.score[index], into.sharpness[index] = _peaks(match, q, reach, limits)
         into.offset_mm[index] = offsets + centres - self.centres[index]
         into.inset[index] = inset_mm
+
+    def _inset(self, patches: _Patches, match: NDArray[np.float32]) -> float:
+        """How far inside their places frames are printed, from patches and what they are like with no inset."""
+        limits = self.limits
+        some = slice(None, None, max(1, len(match) // limits.most_for_inset))
+        typical = float(median(_peak_scores(match[some])))
+        if typical >= limits.inset_clear:
+            return 0.0
+        further = {inset: float(median(_peak_scores(patches.match(inset, some)))) for inset in limits.insets_mm if inset}
+        best = max(further, key=further.__getitem__)
+        return best if further[best] >= limits.inset_gain * typical else 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

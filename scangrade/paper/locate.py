@@ -108,10 +108,22 @@ def locate(
     -------
     Located or Unlocated
     """
-    layout = form.layout
+    code = form.layout.page_code
+    if code is not None and code.kind is PageCodeKind.BARCODE:
+        # nearly all pages lie upright, and their code says so: of these the other ways to lie need not be looked at
+        upright = _placed_by_marks(ink, form, dpi, upright_will_do=True)
+        found = _told(ink, form, upright, expected_page, limits) if upright else None
+        if isinstance(found, Located) and found.source == "code":
+            return found
     candidates = _placed_by_marks(ink, form, dpi) or _placed_by_print(ink, form, dpi) or _placed_by_boxes(ink, form, dpi)
-    if not candidates:
-        return _unplaced(layout)
+    return _told(ink, form, candidates, expected_page, limits) if candidates else _unplaced(form.layout)
+
+
+def _told(
+    ink: PageInk, form: KnownForm, candidates: Sequence[_Candidate], expected_page: int, limits: PageLimits
+) -> Located | Unlocated:
+    """Which of the pages that a placement was found for it is, at least one."""
+    layout = form.layout
     if not all(one.placement.alone for one in candidates):
         return Unlocated(Reason.NOT_REGISTERED, "more than one sheet is on this image: scan each page on its own")
     if layout.page_code is not None:
@@ -136,11 +148,11 @@ def _says_copy(code: PageCode | None) -> bool:
     return code is not None and code.kind is PageCodeKind.BARCODE and "{copy}" in code.content
 
 
-def _placed_by_marks(ink: PageInk, form: KnownForm, dpi: float | None) -> list[_Candidate]:
-    """Every page under every placement that its registration marks allow."""
+def _placed_by_marks(ink: PageInk, form: KnownForm, dpi: float | None, *, upright_will_do: bool = False) -> list[_Candidate]:
+    """Every page under every placement that its registration marks allow; `upright_will_do` as for `placements`."""
     found: list[_Candidate] = []
     for pages in form.alike:
-        for placement in placements(ink, pages[0], dpi=dpi, limits=REGISTRATION):
+        for placement in placements(ink, pages[0], dpi=dpi, limits=REGISTRATION, upright_will_do=upright_will_do):
             found.extend(_Candidate(page.number, placement) for page in pages)
     most = max((one.placement.found for one in found), default=0)
     return [one for one in found if one.placement.found >= most - 1]
@@ -317,7 +329,9 @@ def _choose(examined: Sequence[_Examined], layout: Layout, expected_page: int, l
             )
         return Unlocated(Reason.NOT_REGISTERED, detail, copy, page)
     with_boxes = [one for one in believed if one.framed >= limits.least_boxes]
-    if with_boxes:
+    if len(with_boxes) == 1:
+        near = with_boxes
+    elif with_boxes:
         top = max(one.likeness(limits) for one in with_boxes)
         near = [one for one in with_boxes if one.likeness(limits) >= limits.rival_share * top]
         near = [one for one in near if not any(_contradicts(other, one, limits) for other in near)]

@@ -164,10 +164,10 @@ def _axis(length_mm: float, frame_mm: float, settings: MeasureSettings) -> tuple
 def _inside(patches: NDArray[np.float32], plan: _Plan, settings: MeasureSettings) -> NDArray[np.float32]:
     """The features of `_INSIDE` for the patches of boxes of one geometry."""
     flat, whole = patches.reshape(len(patches), -1), _whole(patches)
-    pixels = np.sort(np.take(flat, plan.pixels, axis=1), axis=1)
+    pixels = np.take(flat, plan.pixels, axis=1)
     # Shadow and noise beside the box are in the box as well. Ink beside it is not: hence quantiles of both, and a limit.
-    around = np.nan_to_num(_quantile(np.sort(np.take(flat, plan.band, axis=1), axis=1), settings.floor_quantile))
-    within = np.nan_to_num(_quantile(pixels, settings.floor_quantile))
+    around = np.nan_to_num(_quantile(np.take(flat, plan.band, axis=1), settings.floor_quantile, whole))
+    within = np.nan_to_num(_quantile(pixels, settings.floor_quantile, whole))
     floor = np.clip(np.minimum(around, within), -settings.most_floor, settings.most_floor)[:, None]
 
     def above_floor(darkness: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -182,7 +182,7 @@ def _inside(patches: NDArray[np.float32], plan: _Plan, settings: MeasureSettings
             means[:, 1],
             _share_above(pixels, floor + 0.5 * (1.0 - floor), whole),
             _share_above(pixels, floor + (1.0 - floor) / 6, whole),
-            above_floor(_quantile(pixels, 0.95)[:, None]),
+            above_floor(_quantile(pixels, 0.95, whole)[:, None]),
             cells.min(axis=1),
             (cells > settings.cell_ink).mean(axis=1),
             _without_line(patches[:, *plan.within], plan.inside, floor, plan.line_px),
@@ -211,13 +211,12 @@ def _whole(patches: NDArray[np.float32]) -> NDArray[np.bool_]:
     return np.asarray(np.isfinite(corners).all(axis=(1, 2)), dtype=np.bool_)
 
 
-def _quantile(ordered: NDArray[np.float32], share: float) -> NDArray[np.float32]:
-    """A quantile of each row of ordered values, as `numpy.quantile` gives it; NaN where one of them is, which come last."""
-    at = share * (ordered.shape[1] - 1)
-    below = int(at)
-    low, high = ordered[:, below], ordered[:, min(below + 1, ordered.shape[1] - 1)]
-    found = low + (high - low) * np.float32(at - below)
-    return np.where(np.isnan(ordered[:, -1]), np.float32(np.nan), found)
+def _quantile(pixels: NDArray[np.float32], share: float, whole: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """The pixel of each row that such a share of its others is below; NaN where a pixel lies outside the image."""
+    rank = round(share * (pixels.shape[1] - 1))
+    found = np.partition(pixels, rank, axis=1)[:, rank]  # a single rank in half the time of sorting, two in twice
+    found[~whole] = np.where(np.isnan(pixels[~whole]).any(axis=1), np.float32(np.nan), found[~whole])
+    return found
 
 
 def _without_line(

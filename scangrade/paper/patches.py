@@ -110,7 +110,7 @@ def paper_brightness(gray: NDArray[np.uint8], scale: float, *, half: NDArray[np.
     cell = max(1.0, 1.5 * scale)
     times = min(int(math.log2(cell)), int(math.log2(max(1, min(height, width)))))
     halved = halve(gray, times) if half is None or times == 0 else halve(half, times - 1)
-    small = cv2.resize(halved, (max(1, round(width / cell)), max(1, round(height / cell))), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(halved, (max(1, round(width / cell)), max(1, round(height / cell))), interpolation=cv2.INTER_LINEAR)
     return np.asarray(cv2.blur(cv2.dilate(small, np.ones((7, 7), np.uint8)), (5, 5)), dtype=np.uint8)
 
 
