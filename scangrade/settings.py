@@ -210,8 +210,8 @@ class FrameLimits:
     and on how many boxes it is tried."""
 
     inset_clear: float = 0.67
-    """Score without inset at which none is tried: of drawn frames of 0.2 to 0.9 mm, up to 0.4 mm inside of their places, those that an inset
-    fits better reach 0.65, and those in their places 0.61 to 0.76."""
+    """Score without inset at which none is tried: of drawn frames of 0.2 to 0.9 mm, up to 0.4 mm inside of their places, those that an
+    inset fits better reach 0.65, and those in their places 0.61 to 0.76."""
 
     least_sharpness: float = 0.045
     """Drop of the score around the best place: text and scribble give broad tops."""
