@@ -170,7 +170,6 @@ def _filling(
     sheet = _below_each_other([ink_mask(reduced, limits, window) for window in windows])
     inside = _candidates(sheet, page.fiducials, scales[0] / factor, scales[1] / factor, limits)
     candidates = {key: _put_back(one, windows).enlarged(factor) for key, one in inside.items()}
-    hypotheses = _hypotheses(page.fiducials, candidates, *scales, limits, thorough=False)
     middle = (page.width_mm / 2, page.height_mm / 2)
 
     def complete(some: Sequence[_Hypothesis]) -> list[Placement]:
@@ -179,10 +178,37 @@ def _filling(
         return found if any(fill) else []
 
     if upright_will_do:
-        found = complete([one for one in hypotheses if one.rotation == 0])
+        found = complete(_evident(page, candidates, (width, height), fills, limits))
         if found:
             return found
-    return complete(hypotheses)
+    hypotheses = _hypotheses(page.fiducials, candidates, *scales, limits, thorough=False)
+    return (upright_will_do and complete([one for one in hypotheses if one.rotation == 0])) or complete(hypotheses)
+
+
+def _evident(
+    page: LayoutPage, candidates: _ByKind, size: tuple[int, int], fills: float, limits: RegistrationLimits
+) -> list[_Hypothesis]:
+    """The upright placement, if each of at least three marks has a single candidate near its usual place, and they agree."""
+    chosen: list[int] = []
+    seen: list[list[float]] = []
+    for one in page.fiducials:
+        usual = one.x_mm / page.width_mm * size[0], one.y_mm / page.height_mm * size[1]
+        pool = candidates[one.kind, one.size_mm]
+        near = [k for k, place in enumerate(pool.centre.tolist()) if math.dist(place, usual) <= limits.usual_mm * fills]
+        ratio = pool.size[near[0]] / (one.size_mm * fills) if near else 0.0
+        if len(near) != 1 or not limits.least_size_ratio <= ratio <= limits.greatest_size_ratio:
+            return []
+        chosen.append(near[0])
+        seen.append(pool.centre[near[0]].tolist())
+    if len(chosen) < 3:
+        return []
+    source, target = np.array([(one.x_mm, one.y_mm) for one in page.fiducials]), np.array(seen)
+    matrix = fit_affine(source, target)
+    miss_mm = sum(_misses(matrix, source, target)) / fills
+    rotation = upright_turn(math.degrees(math.atan2(matrix[1, 0], matrix[0, 0])))
+    if rotation != 0 or not _sure(len(chosen), miss_mm, len(chosen), limits):
+        return []
+    return [_Hypothesis(rotation, matrix, (-len(chosen), miss_mm), (rotation, *chosen))]
 
 
 @functools.lru_cache(maxsize=64)

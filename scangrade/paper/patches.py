@@ -180,7 +180,7 @@ class PageBoxes(Sequence[Box]):
         return tuple((geometry, np.array(members)) for geometry, members in groups.items())
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Samples:
     """Gray values of a page around points of the layout, a patch for each, and where they were taken."""
 
@@ -203,8 +203,7 @@ class Samples:
     def darkness(self) -> NDArray[np.float32]:
         """(N, H, W): 0 bare paper to 1 the page's black, below 0 where noise is brighter than paper; NaN outside the page."""
         dark = self.pixels.astype(np.float32)
-        across, down = _paper_around(self.ink, self.at, self.slope, self.x_mm, self.y_mm)
-        _darkness(dark, across, down, self.ink.contrast)
+        _darkness(dark, *self._paper_lines, self.ink.contrast)
         np.clip(dark, np.float32(-1.0), np.float32(1.0), out=dark)
         for k in np.flatnonzero(~self.whole).tolist():
             dark[k][self._outside(k)] = np.nan
@@ -227,8 +226,10 @@ class Samples:
             pixel.
         """
         seen = self.pixels[:, rows, columns].copy()
-        middles = [one[part].reshape(side, -1).mean(axis=1) for one, part in ((self.x_mm, columns), (self.y_mm, rows))]
-        across, down = _paper_around(self.ink, self.at, self.slope, *middles)
+        across, down = (
+            line[:, part].reshape(len(seen), side, -1).mean(axis=2)
+            for line, part in zip(self._paper_lines, (columns, rows), strict=True)
+        )
         paper = down[:, side // 2]
         for k in np.flatnonzero(~self.whole).tolist():
             seen[k][self._outside(k)[rows, columns]] = round(float(paper[k]))
@@ -239,6 +240,13 @@ class Samples:
         cells = cv2.resize(sheet, (side, len(seen) * side), interpolation=cv2.INTER_AREA)
         darkness = _darkness(np.asarray(cells, np.float32).reshape(-1, side, side), across, down, self.ink.contrast)
         return np.rint(np.clip(darkness, 0, 1) * 255).astype(np.uint8)
+
+    @functools.cached_property
+    def _paper_lines(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The paper's brightness, 1 or more, along the middle row, (N, W), and the middle column, (N, H), of patches."""
+        x, y = self.slope[:, :, :1] * self.x_mm, self.slope[:, :, 1:] * self.y_mm
+        paper = np.maximum(_paper_along(self.ink, np.concatenate([x, y], axis=2) + self.at[:, :, None]), 1)
+        return paper[:, : len(self.x_mm)], paper[:, len(self.x_mm) :]
 
     def _outside(self, k: int) -> NDArray[np.bool_]:
         """Which places of a patch lie outside the page."""
@@ -394,15 +402,6 @@ def _affine_around(
     at = mapped[:, :2] / mapped[:, 2:]
     slope = (matrix[None, :2, :2] - at[:, :, None] * matrix[None, 2:, :2]) / mapped[:, 2, None, None]
     return at.astype(np.float32), slope.astype(np.float32)
-
-
-def _paper_around(
-    ink: PageInk, at: NDArray[np.float32], slope: NDArray[np.float32], x: NDArray[np.float32], y: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The paper's brightness, 1 or more, along the middle row, (N, columns), and the middle column, (N, rows), of patches."""
-    middle_lines = np.concatenate([slope[:, :, :1] * x, slope[:, :, 1:] * y], axis=2) + at[:, :, None]
-    paper = np.maximum(_paper_along(ink, middle_lines), 1)
-    return paper[:, : len(x)], paper[:, len(x) :]
 
 
 def _darkness(
