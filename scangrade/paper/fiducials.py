@@ -177,12 +177,12 @@ def _filling(
         fill = (local_scale(one.matrix, *middle) >= limits.filling_share * fills for one in found if one.found == one.expected)
         return found if any(fill) else []
 
-    if upright_will_do:
-        found = complete(_evident(page, candidates, (width, height), fills, limits))
-        if found:
-            return found
+    evident = complete(_evident(page, candidates, (width, height), fills, limits)) if upright_will_do else []
+    if evident:
+        return evident
     hypotheses = _hypotheses(page.fiducials, candidates, *scales, limits, thorough=False)
-    return (upright_will_do and complete([one for one in hypotheses if one.rotation == 0])) or complete(hypotheses)
+    upright = complete([one for one in hypotheses if one.rotation == 0]) if upright_will_do else []
+    return upright or complete(hypotheses)
 
 
 def _evident(
