@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import subprocess
 import sys
 import tracemalloc
+import zlib
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -19,7 +21,7 @@ from scangrade.model import PageRead, PageRef, PageResult, PageSetAside, Reading
 from scangrade.run.files import Table, as_csv, write_whole
 from scangrade.run.intake import content_sha256, find_scans, identify_files, natural_key
 from scangrade.run.lock import RunLock
-from scangrade.run.packing import _LatelyUnpacked, packed
+from scangrade.run.packing import PackedReadings, _LatelyUnpacked, packed
 from scangrade.run.store import APPLICATION_ID, MIGRATIONS, STORE_NAME, Repeat, ScanOnDisk, Store, set_repeats_aside
 
 SUFFIXES = (".pdf", ".png")
@@ -105,6 +107,24 @@ def test_what_was_looked_at_lately_stays_unpacked_up_to_a_limit() -> None:
         lately.pictures(one)
     again = lately.pictures(kept[0])
     assert again[0] is not first[0] and np.array_equal(again[0], first[0])
+
+
+def test_pictures_are_packed_well_and_those_of_older_runs_are_still_unpacked() -> None:
+    readings = read("x", boxes=40).readings
+    data = packed(readings)
+    raw = json.dumps([one.shape for one in (readings.patches, readings.blank, readings.ink_map, readings.blank_map)]).encode()
+    raw += (
+        b"\n"
+        + readings.patches.tobytes()
+        + readings.blank.tobytes()
+        + readings.ink_map.tobytes()
+        + readings.blank_map.tobytes()
+    )
+    older = zlib.compress(raw)
+    assert len(data) < 1.1 * len(older)
+    for kept in (data, older):
+        pictures = PackedReadings.of(readings.values, kept)
+        assert np.array_equal(pictures.patches, readings.patches) and np.array_equal(pictures.ink_map, readings.ink_map)
 
 
 def test_a_page_is_pending_until_its_result_is_stored(store: Store) -> None:

@@ -13,12 +13,13 @@ import zlib
 from typing import Final
 
 import numpy as np
+import zstandard
 from numpy.typing import NDArray
 
 from scangrade.model import Readings, no_cells
 from scangrade.settings import STORE
 
-_LEVEL: Final = 1  # zlib's fastest: the next saves no more than a tenth, at three times the work
+_LEVEL: Final = 1  # Zstandard's: those below leave a fifth more, 3 takes twice as long for next to nothing
 _NAMES: Final = ("patches", "blank", "ink_map", "blank_map", "cells", "blank_cells")
 
 Pictures = tuple[NDArray[np.uint8], ...]
@@ -34,15 +35,16 @@ def packed(readings: Readings) -> bytes:
         *((readings.cells, readings.blank_cells) if len(readings.cells) else ()),
     )
     head = json.dumps([picture.shape for picture in pictures]).encode() + b"\n"
-    # runs of equal pixels alone: what zlib looks for beyond them are repetitions, of which the noise of a scan has none
-    packer = zlib.compressobj(_LEVEL, strategy=zlib.Z_RLE)
-    parts = [packer.compress(one) for one in (head, *(np.ascontiguousarray(picture).tobytes() for picture in pictures))]
-    return b"".join((*parts, packer.flush()))
+    raw = b"".join((head, *(np.ascontiguousarray(picture).tobytes() for picture in pictures)))
+    return zstandard.ZstdCompressor(level=_LEVEL).compress(raw)
 
 
 def _unpacked(data: bytes) -> Pictures:
     """Each picture by itself, so that whoever keeps one keeps no other."""
-    head, _, rest = zlib.decompress(data).partition(b"\n")
+    raw = (
+        zstandard.decompress(data) if data.startswith(zstandard.FRAME_HEADER) else zlib.decompress(data)
+    )  # as runs once kept them
+    head, _, rest = raw.partition(b"\n")
     pictures, start = [], 0
     for shape in json.loads(head):
         pictures.append(np.frombuffer(rest, np.uint8, math.prod(shape), start).reshape(shape).copy())

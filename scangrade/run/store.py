@@ -196,6 +196,8 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         )
         """,
     ),
+    # pictures are packed by Zstandard, which an earlier scangrade cannot unpack; those packed by zlib stay as they are
+    (),
 )
 
 _DONE_PAGES: Final = (

@@ -1,0 +1,202 @@
+PRAGMA application_id = 1396918098;
+PRAGMA user_version = 6;
+BEGIN TRANSACTION;
+CREATE TABLE decisions (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            id TEXT NOT NULL UNIQUE,
+            made TEXT NOT NULL,
+            reviewer TEXT NOT NULL CHECK (reviewer <> ''),
+            topic TEXT NOT NULL,
+            image TEXT NOT NULL,
+            item TEXT NOT NULL,
+            value TEXT NOT NULL,
+            "group" TEXT NOT NULL,
+            remark TEXT NOT NULL,
+            settles INTEGER NOT NULL,
+            machine TEXT NOT NULL,
+            probability REAL,
+            booklet TEXT NOT NULL,
+            page INTEGER NOT NULL,
+            scan TEXT NOT NULL,
+            scan_page INTEGER NOT NULL,
+            scangrade TEXT NOT NULL
+        );
+INSERT INTO "decisions" VALUES(1,'one/0','2026-07-01T10:00:00.000+00:00','Ada','mark','8cc2b96fd1c75aab1a3397c60fb9623d3ac0d96735b16799956280f35afeafec','q/C','marked','one','',0,'',NULL,'02',1,'',0,'0.1.0');
+INSERT INTO "decisions" VALUES(2,'two/0','2026-07-01T10:00:01.000+00:00','Ada','student','8cc2b96fd1c75aab1a3397c60fb9623d3ac0d96735b16799956280f35afeafec','','13','two','',0,'',NULL,'02',1,'',0,'0.1.0');
+CREATE TABLE names (
+            image TEXT NOT NULL,
+            field TEXT NOT NULL,
+            text TEXT NOT NULL,
+            PRIMARY KEY (image, field)
+        );
+CREATE TABLE opened (only INTEGER PRIMARY KEY CHECK (only = 1), head TEXT NOT NULL);
+INSERT INTO "opened" VALUES(1,'53514c69746520666f726d61742033001000020200402020000000050000001d00000000000000000000000e00000004000000000000000000000001000000060000000053434752000000000000000000000000000000000000000000000005002e6301');
+CREATE TABLE pages (
+            scan INTEGER NOT NULL REFERENCES scans (id),
+            scan_page INTEGER NOT NULL CHECK (scan_page >= 1),
+            state TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'done')),
+            outcome TEXT CHECK (outcome IN ('read', 'set_aside')),
+            reason TEXT,
+            detail TEXT,
+            image_sha256 TEXT,
+            page INTEGER,
+            copy TEXT,
+            page_source TEXT,
+            rotation INTEGER,
+            residual_mm REAL,
+            dpi REAL,
+            transform TEXT,
+            readings BLOB, pictures BLOB, sticker TEXT, prints TEXT,
+            PRIMARY KEY (scan, scan_page),
+            CHECK ((state = 'done') = (outcome IS NOT NULL)),
+            CHECK (outcome IS NOT 'read' OR (transform IS NOT NULL AND readings IS NOT NULL)),
+            CHECK (outcome IS NOT 'set_aside' OR reason IS NOT NULL)
+        );
+INSERT INTO "pages" VALUES(1,1,'done','read',NULL,NULL,'9f306d9a791f0d48c4afb19db874f00f0c6a1d5985196df9d398fd1b7f0dab3f',1,'01','code',0,0.05,150.0,'[5.9, 0.0, 0.0, 0.0, 5.9, 0.0, 0.0, 0.0, 1.0]',X'6666663F3333733F3333733FEC51783F48E17A3F9A99593F0000803F6666663FCDCC4C3D00000000000000006666663F00000000000000000000803F6666663FCDCCBC4000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000006666663F00000000000000000000803F6666663FCDCCBC4000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000006666663F00000000000000000000803F6666663FCDCCBC4000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000006666663F00000000000000000000803F6666663FCDCCBC4000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000006666663F00000000000000000000803F6666663FCDCCBC4000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000006666663F00000000000000000000803F6666663FCDCCBC4000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000006666663F00000000000000000000803F6666663FCDCCBC4000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000006666663F00000000000000000000803F6666663FCDCCBC4000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000006666663F00000000000000000000803F6666663FCDCCBC4000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000006666663F00000000000000000000803F6666663FCDCCBC400000000000000000000000006666663F3333733F3333733FEC51783F48E17A3F9A99593F0000803F6666663FCDCC4C3D00000000000000006666663F00000000000000000000803F6666663FCDCCBC4000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000006666663F00000000000000000000803F6666663FCDCCBC4000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000006666663F00000000000000000000803F6666663FCDCCBC4000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000006666663F00000000000000000000803F6666663FCDCCBC4000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000006666663F00000000000000000000803F6666663FCDCCBC4000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000006666663F00000000000000000000803F6666663FCDCCBC4000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000006666663F00000000000000000000803F6666663FCDCCBC4000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000006666663F00000000000000000000803F6666663FCDCCBC4000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000006666663F00000000000000000000803F6666663FCDCCBC4000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000006666663F00000000000000000000803F6666663FCDCCBC400000000000000000000000006666663F3333733F3333733FEC51783F48E17A3F9A99593F0000803F6666663FCDCC4C3D00000000000000006666663F00000000000000000000803F6666663FCDCCBC4000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000006666663F00000000000000000000803F6666663FCDCCBC400000000000000000000000006666663F3333733F3333733FEC51783F48E17A3F9A99593F0000803F6666663FCDCC4C3D00000000000000006666663F00000000000000000000803F6666663FCDCCBC40000000000000000000000000',X'7801ED99416E8340100439FB157E800FC8B9E42F88FFF2177F2289835A541FB8783C51B48D14693A2076A89A350796E5FE71BBDE3F7FFED6DB75992DCCFB3FE775BD4CFFEAD8EC3836BF3D706C39F74BA09DCB89A3A393D4AF1330D49C79DE3EE7761E00314D880855E74C12B524551230D4D08950E596CD630984AC2752678E74518A120267AC339F420C14081DFBD624A9AB14E5040C3554237478E7D3617984D17A3149C4945449C05063EC10469B4142060A840E2E2689AD25551230D4508DD0E19D0F86E51146EBC5241153522501438DB143186D06091928103AB89824B6965449C05043354287773E18964718AD1793444C4995040C35C60E61B4192464A040E8E06292D85A522501430DD5EDDF61F139FC915E76D1678E2A6721F7FAFE71B3E3C80403D9F13B785C3CEB898629322DBA2C45018133D6061E1121B32B136FE16292B4588A7202861A3A1132F362DFCEC524A99114E5040C355423643F887D3B1793A44652941330D4508D90FD20F6ED5C4C921A49514EC050433542F683D8B77331496A24453901430DD508D90F62DFCEC524A99114E5040C355423643F887D3B1793A44652941330D4508D90FD20F6ED5C4C921A49514EC0504375BE4FEB83F9DF723149E543901B8A80A1A6775DF52C726EE701101DEF4D93442D4995040C3554E7FD90F7C3EBB3F60571830F85',NULL,NULL);
+INSERT INTO "pages" VALUES(1,2,'done','read',NULL,NULL,'49e7d8cb1276bc0c7c8e45d15c63bb76e07aff837cb01045b4a481076d923052',2,'01','code',0,0.05,150.0,'[5.9, 0.0, 0.0, 0.0, 5.9, 0.0, 0.0, 0.0, 1.0]',X'00000000000000000000000000000000000000000000000000000000000000000000000000000000000000006666663F00000000000000000000803F6666663FCDCCBC400000000000000000000000006666663F3333733F3333733FEC51783F48E17A3F9A99593F0000803F6666663FCDCC4C3D00000000000000006666663F00000000000000000000803F6666663FCDCCBC4000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000006666663F00000000000000000000803F6666663FCDCCBC40000000000000000000000000',X'78018B8E36D65130B200E1581D856803348E0154D02036968B614881136800D9F12790390C0C285C14CEA81C3CA468122E78E2086EF128832A218016D428D179E2350A1895838638DDC3052D92A812F1A386600D01B4A0464DF3A83A46E5A0E1811210F4A81BD12209355A063B0F00E75E49B5',NULL,NULL);
+INSERT INTO "pages" VALUES(1,3,'done','read',NULL,NULL,'8cc2b96fd1c75aab1a3397c60fb9623d3ac0d96735b16799956280f35afeafec',1,'02','code',0,0.05,150.0,'[5.9, 0.0, 0.0, 0.0, 5.9, 0.0, 0.0, 0.0, 1.0]',X'6666663F3333733F3333733FEC51783F48E17A3F9A99593F0000803F6666663FCDCC4C3D00000000000000006666663F00000000000000000000803F6666663FCDCCBC4000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000006666663F00000000000000000000803F6666663FCDCCBC4000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000006666663F00000000000000000000803F6666663FCDCCBC4000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000006666663F00000000000000000000803F6666663FCDCCBC4000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000006666663F00000000000000000000803F6666663FCDCCBC4000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000006666663F00000000000000000000803F6666663FCDCCBC4000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000006666663F00000000000000000000803F6666663FCDCCBC4000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000006666663F00000000000000000000803F6666663FCDCCBC4000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000006666663F00000000000000000000803F6666663FCDCCBC4000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000006666663F00000000000000000000803F6666663FCDCCBC4000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000006666663F00000000000000000000803F6666663FCDCCBC400000000000000000000000006666663F3333733F3333733FEC51783F48E17A3F9A99593F0000803F6666663FCDCC4C3D00000000000000006666663F00000000000000000000803F6666663FCDCCBC4000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000006666663F00000000000000000000803F6666663FCDCCBC4000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000006666663F00000000000000000000803F6666663FCDCCBC4000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000006666663F00000000000000000000803F6666663FCDCCBC4000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000006666663F00000000000000000000803F6666663FCDCCBC4000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000006666663F00000000000000000000803F6666663FCDCCBC4000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000006666663F00000000000000000000803F6666663FCDCCBC4000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000006666663F00000000000000000000803F6666663FCDCCBC4000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000006666663F00000000000000000000803F6666663FCDCCBC400000000000000000000000006666663F3333733F3333733FEC51783F48E17A3F9A99593F0000803F6666663FCDCC4C3D00000000000000006666663F00000000000000000000803F6666663FCDCCBC400000000000000000000000006666663F3333733F3333733FEC51783F48E17A3F9A99593F0000803F6666663FCDCC4C3D00000000000000006666663F00000000000000000000803F6666663FCDCCBC4000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000006666663F00000000000000000000803F6666663FCDCCBC40000000000000000000000000',X'7801EDDACD6DC250104561D6A92205B040C926BD20FAA5179AC81FB2F8EEC21B46EF25F6588AE41347F6CCB9171409CEE7B7F7E3EBDBC7F7CFE5F87A3E059CEEBF3C5D2E2F877F755CE3781CFE7AE3B8F6B55F03C3BDAC64F498499F3F6F2054DB796FDFD7EE3E1071388040D5B508C9589A2A0D846AE204AAB275781E01F4F316536B192D7FD4272506D65C773F17C5A80046BC6E23A465AA3E293710AA891A1891BBDBF178606FB344486A6AAA3410AAA91DB0B70E2A1915C0082F1192A335551A08D5440D8CC8DDC5783CB0B75922243535551A08D5D40ED85B07958C0A60849708C9D19A2A0D846AA20646E4EE623C1ED8DB2C11929A9A2A0D846A6A07ECAD834A460530C24B84E4684D950642355103237277311E0FEC6D9608494D4D95064235B51BFEBD04BE1E72EB59EE41AF6554D985BED7D71B6D1C8F4E28E4DEDE931F45CCDE7D2523C76C7AD640A8E62500CCEE848B321AB0C53923245534551A08D5540BD862CF14C9BAC0ECDD2324C76EAA3410AAA90130BB132ECD68C016E78C9054D154692054532D608B3D5324EB02B3778F901CBBA9D240A8A606C0EC4EB834A3015B9C3342524553A581504DB5802DF64C91AC0BCCDE3D4272ECA64A03A19A1A00B33BE1D28C066C71CE0849154D95064235D5EACFE3960F08E77A89902AF3EF7B692054CFCD7DA9DFCF49CF728F6A2D23D36C7AD6C09A6B0AB9C5FF4394C7BAC0ECDD2324C7FEEBF40971830F85',NULL,NULL);
+INSERT INTO "pages" VALUES(1,4,'done','read',NULL,NULL,'7738e085b139d1c2ea619f6e201ce8df5a6eec308541d9e795bbe7c6d400fbf6',2,'02','code',0,0.05,150.0,'[5.9, 0.0, 0.0, 0.0, 5.9, 0.0, 0.0, 0.0, 1.0]',X'00000000000000000000000000000000000000000000000000000000000000000000000000000000000000006666663F00000000000000000000803F6666663FCDCCBC400000000000000000000000006666663F3333733F3333733FEC51783F48E17A3F9A99593F0000803F6666663FCDCC4C3D00000000000000006666663F00000000000000000000803F6666663FCDCCBC4000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000006666663F00000000000000000000803F6666663FCDCCBC40000000000000000000000000',X'78018B8E36D65130B200E1581D856803348E0154D02036968B614881136800D9F12790390C0C285C14CEA81C3CA468122E78E2086EF128832A218016D428D179E2350A1895838638DDC3052D92A812F1A386600D01B4A0464DF3A83A46E5A0E1811210F4A81BD12209355A063B0F00E75E49B5',NULL,NULL);
+INSERT INTO "pages" VALUES(1,5,'done','set_aside','blank','nothing is on it','blank',0,'',NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "pages" VALUES(1,6,'done','set_aside','failed','reading it failed: RuntimeError: a fault that nobody foresaw','',0,'',NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
+CREATE TABLE pages_by_hand (
+            decision TEXT PRIMARY KEY,
+            outcome TEXT NOT NULL CHECK (outcome = 'read'),
+            reason TEXT,
+            detail TEXT,
+            image_sha256 TEXT NOT NULL,
+            page INTEGER NOT NULL,
+            copy TEXT NOT NULL,
+            page_source TEXT NOT NULL,
+            rotation INTEGER NOT NULL,
+            residual_mm REAL NOT NULL,
+            dpi REAL NOT NULL,
+            transform TEXT NOT NULL,
+            readings BLOB NOT NULL,
+            pictures BLOB NOT NULL
+        , sticker TEXT, prints TEXT);
+CREATE TABLE run (
+            key TEXT PRIMARY KEY,
+            value TEXT NOT NULL
+        );
+INSERT INTO "run" VALUES('created','2026-11-26T15:04:47+00:00');
+INSERT INTO "run" VALUES('features','["ink", "core", "dark", "faint", "peak", "least_cell", "cells", "rest", "diagonal", "outside", "beyond", "frame", "dx_mm", "dy_mm", "seen", "contrast", "scale", "blank_ink", "blank_dark", "blank_core"]');
+INSERT INTO "run" VALUES('layout.path','exam/layout.toml');
+INSERT INTO "run" VALUES('layout.sha256','b4a1f9c0e5731f102fdfe8cdc861c5ec09da54effdf8fe58ab9107a8f78b6ed4');
+INSERT INTO "run" VALUES('layout.text','
+format = 1
+name = "mini"
+title = "A small exam"
+convention = "fill-wins"
+pages = 2
+
+[box]
+size = 4
+frame = 0.3
+
+[page_code]
+kind = "barcode"
+region = [180, 8, 20, 20]
+content = "{exam}/{copy}/{page}"
+
+[[fiducials]]
+kind = "square"
+size = 5
+at = [[12, 12], [198, 12], [12, 285], [198, 285]]
+
+[[fields]]
+id = "n"
+kind = "digits"
+role = "student_number"
+page = 1
+places = 2
+place_step = [7, 0]
+values = "1234567890"
+origin = [60, 60]
+step = [0, 7]
+
+[[fields]]
+id = "q"
+kind = "choice"
+select = "many"
+page = 1
+values = "ABC"
+origin = [30, 60]
+step = [0, 8]
+
+[[fields]]
+id = "r"
+kind = "choice"
+select = "many"
+page = 2
+values = "ABC"
+origin = [30, 60]
+step = [0, 8]
+');
+INSERT INTO "run" VALUES('reference.sha256','');
+INSERT INTO "run" VALUES('roster.path','exam/roster.csv');
+INSERT INTO "run" VALUES('roster.sha256','ecdd210e892ba8c284b7d234d246b336070a3cd80d6e2d36a4041a56484148b9');
+INSERT INTO "run" VALUES('roster.text','student number,last name,first name,email
+11,Ash,Ann,ann@example.org
+12,Birch,Bo,bo@example.org
+13,Cedar,Cy,cy@example.org
+');
+INSERT INTO "run" VALUES('rubric.path','exam/rubric.toml');
+INSERT INTO "run" VALUES('rubric.sha256','acc4ff8a86c3b4acd7f0249497abf98617143d7349625cf80d18633b186fe5e3');
+INSERT INTO "run" VALUES('rubric.text','
+format = 1
+name = "mini"
+title = "A small exam"
+total = 6
+floor = "none"
+
+[questions.q]
+policy = "all-or-nothing"
+points = 4
+key = ["A", "C"]
+
+[questions.r]
+policy = "all-or-nothing"
+points = 2
+key = ["B"]
+');
+INSERT INTO "run" VALUES('scangrade','0.1.0');
+INSERT INTO "run" VALUES('thresholds','{"ANNOTATE": {"beyond_mm": 0.5, "conceal_mm": 2.0, "head_mm": 13.0, "jpeg_quality": 85, "least_note_mm": 2.6, "margin_mm": 38.0, "most_name_bytes": 120, "note_mm": 6.0, "open_scans": 4, "sign": 0.62}, "AUDIT": {"columns": 4, "confidence": 0.95, "crop_px": 210, "empty_share": 0.5, "goal": 0.05, "least_share": 0.2, "margin_mm": 5.0, "outline_mm": 0.5, "rows": 5, "size": 60}, "CONSTELLATION": {"aspect_tolerance": 0.3, "lead_share": 0.02, "least_boxes": 12, "least_lead": 3.0, "least_share": 0.6, "most_scales": 3, "most_shifts": 6, "most_voters": 150, "reach_mm": [2.5, 1.8, 1.2, 0.8, 0.8], "same_mm": 2.0, "size_tolerance": 0.12, "vote_mm": 2.0}, "DECIDE": {"above_mm": 3.5, "alike_around": 0.02, "alike_dark": 0.35, "alike_inside": 0.25, "beside_cells": 7, "beside_mm": 13.0, "edge_mm": 0.3, "empty_boxes": {"few_differ": 0.04, "least_booklets": 4, "least_fields": 3, "least_letters": 5, "least_samples": 8, "letters_differ": 0.12, "most_booklets": 40, "most_print": 0.45, "most_print_of_few": 0.2, "most_samples": 240, "quantile": 0.25, "sure_fields": 6, "sure_samples": 12}, "empty_spill_mm": 0.5, "evident_ink": 0.045, "fill_spill_mm": 0.9, "ink": {"coarse_pixels_per_mm": 3.2, "cross_dark": 0.78, "empty_below": 0.02, "empty_quantile": 0.2, "empty_share_of_marked": 0.7, "even_cell": 0.7, "even_faint": 0.98, "evident_cells": 0.3, "evident_ink": 0.045, "fill_cell": 0.2, "full_cell": 0.6, "full_dark": 0.88, "least_alike": 4, "least_for_labels": 4, "least_for_print": 8, "least_letters": 5, "least_mark_cells": 0.2, "least_marks": 4, "least_pale_cells": 0.1, "least_print": 0.04, "least_print_doubt": 0.03, "letters_differ": 0.04, "line_rest": 0.02, "marked_least": 0.045, "marked_most": 0.12, "marked_share_of_pen": 0.4, "marked_without_frame": 0.4, "most_doubt": 0.25, "most_print": 0.45, "most_print_of_few": 0.2, "pale_below": 0.035, "pale_dark": 0.008, "peak_of_dot": 0.7, "print_spread": 0.15, "print_tightness": 0.06, "print_tolerance": 0.12, "strongest_print": 1.25, "thin_cell": 0.25, "thin_dark": 0.6, "through_beyond": 0.05, "through_outside": 0.08, "usual_pen": 0.35, "wash_dark": 0.1, "wash_faint": 0.9, "wash_ink": 0.33, "wash_share_of_pen": 0.6, "weakest_print": 0.6}, "least_for_print_map": 4, "least_for_trust": 8, "least_marks": 4, "least_trust": 0.5, "marked_from": 0.95, "marked_if_agreed": 0.9, "most_boxes_for_trust": 2000, "most_certain": 0.9999, "most_for_print_map": 24, "most_for_trust": 24, "next_to_mm2": 0.6, "plain_below": 0.1, "plain_ink": 0.01, "print_cell": 0.2, "print_quantile": 0.4, "spill_mm": 2.5, "streak_clear": 0.15, "streak_fields": 3, "streak_from": 0.12, "streak_mm": 20, "streak_px": 9, "streak_rest": 0.012, "streak_rows": 10, "streak_share": 0.9, "strong_share_of_field": 0.4, "strong_share_of_pen": 0.35, "unmarked_from": 0.97, "unmarked_if_agreed": 0.9, "unmarked_if_alike": 0.5, "unmarked_if_surely_alike": 0.1, "written_cell": 0.4}, "DETECT": {"alike_mm": 0.2, "column_step_mm": 40.0, "dpi": 300.0, "greatest_box_mm": 9.0, "greatest_mark_mm": 12.0, "greatest_marks": 12, "key_doubt": 0.02, "key_ink": 0.1, "label_mm": 7.0, "least_alike": 3, "least_box_mm": 2.0, "least_frame_mm": [12.0, 5.5], "least_mark_mm": 2.5, "least_marks": 3, "least_ring_line_mm": 0.5, "least_square_fill": 0.93, "line_mm": 0.4, "mark_zone_mm": 35.0, "most_frame_words": 15, "picture_gap": 2.2, "question_mm": 70.0, "regular_mm": 0.05, "regular_seen_mm": 0.12, "row_step_mm": 30.0}, "EXPORT": {"head_rows": 20, "most_named": 30, "most_workbook_bytes": 62914560, "most_workbook_cells": 5000000, "near_number": 2}, "FRAMES": {"clear_share": 0.75, "drift_scale_mm": 0.3, "gap_mm": 0.1, "inset_gain": 1.15, "insets_mm": [0.0, 0.2, 0.4], "inside_mm": 0.5, "least_contrast": 0.3, "least_for_drift": 6, "least_for_rough": 5.0, "least_pixels_per_mm": 4.0, "least_score": 0.09, "least_search_mm": 0.5, "least_sharpness": 0.045, "most_for_inset": 12, "most_pixels_per_mm": 6.0, "neighbour_mm": 0.8, "neighbours": 7, "outside_mm": 0.55, "outside_weight": 0.65, "pitch_share": 0.42, "search_mm": 2.1, "sharp_mm": 0.45}, "HAND": {"fits": 2, "least_spread": 0.33, "reach_mm": 0.5}, "IDENTIFY": {"farthest": 3, "most_candidates": 3}, "LAYOUT": {"min_fiducials": 3, "min_spread_mm": 20.0}, "MEASURE": {"beyond_ink": 0.4, "beyond_mm": 1.8, "cell_ink": 0.12, "far_mm": 0.8, "floor_quantile": 0.4, "gap_mm": 0.35, "inset_mm": 0.35, "inset_share": 0.12, "line_mm": 0.5, "most_floor": 0.08, "outside_mm": 1.2, "pixels_per_mm": 7.0}, "PAGE": {"bit_clear": 0.3, "bit_dark": 0.6, "blank_ink_share": 0.002, "blank_share_of_black": 0.4, "coarse_pixels_per_mm": 3.2, "code_margin_mm": 3.0, "greatest_residual_mm": 1.0, "least_boxes": 4, "least_support": 0.4, "least_support_of_blank": 0.9, "most_pixels_per_mm": 8.5, "most_unknown_bits": 2, "own_boxes_seen": 0.6, "rival_share": 0.85, "sure_fiducials": 4, "sure_residual_mm": 0.4, "usual_shift_mm": 1.5}, "PAGE_CODE_READING": {"enlargements": [2, 3], "least_contrast": 40, "smoothing_px": 0.6}, "RASTERISE": {"greatest_page_mm": 900.0, "least_bilevel_dpi": 150.0, "least_gray_dpi": 150.0, "least_longer_px": 1500, "least_page_mm": 50.0, "least_page_share": 0.9, "max_bytes": 360000000, "max_content_bytes": 20000000, "max_jpeg_scans": 100, "max_pages": 20000, "max_pixels": 120000000, "render_dpi": 200.0, "render_pixels": 1754, "render_seconds": 10}, "REFERENCE": {"corner_threshold": 15, "fine_mm": [2.5, 1.0, 0.6], "greatest_distance": 64.0, "least_points": 30, "pixels_per_mm": 4.0, "points": 2500, "rough_px": 8.0}, "REGISTRATION": {"affine_miss_mm": 2.5, "candidate_pixels_per_mm": 2.9, "close_mm": 1.5, "greatest_scale": 1.15, "greatest_size_ratio": 1.4, "greatest_stretch": 1.13, "greatest_stretch_of_three": 1.05, "greatest_tilt_deg": 20.0, "ink_share_of_black": 0.38, "least_aspect": 0.7, "least_correlation": 0.6, "least_fiducials": 2, "least_scale": 0.5, "least_size_ratio": 0.72, "least_solid_fill": 0.55, "least_streak_share": 1.6, "most_candidates": 200, "most_hypotheses": 40, "most_pairs": 10, "most_per_rotation": 3, "search_mm": [3.0, 1.0], "sure_mm": 0.75, "template_margin_mm": 0.8, "twin_mm": 40.0, "vote_mm": 16.0}, "REPORT": {"most_scans": 40}, "REVIEW": {"answers_of_page": 20, "at_once": 12, "booklets_in_memory": 200, "crop_margin_mm": 3.5, "crop_px": 120, "least_for_pace": 8, "least_password": 10, "longest_pause_s": 60.0, "longest_thought_s": 60.0, "most_body_bytes": 65536, "most_boxes": 400, "most_listed": 200, "neighbours": 40, "page_px": 2200, "picture_processes": 2, "seconds": {"credit": 6.0, "disagreement": 10.0, "doubtful_answer": 6.0, "duplicate_page": 10.0, "duplicate_student": 15.0, "missing_page": 20.0, "open_points": 30.0, "page_order": 15.0, "page_set_aside": 20.0, "unknown_student": 12.0, "unknown_version": 6.0, "unsure_mark": 2.0}, "strip_least_mm": 56.0, "strip_margin_mm": 8.0, "strip_pixels_per_mm": 8.0, "strip_px": 1600, "switch_s": 0.0005, "trail_rows": 100, "write_after_s": 0.3, "write_latest_s": 10.0, "write_rest": 4.0, "write_within_s": 2.0}, "SCORE": {"most_open_boxes": 12}, "STATISTICS": {"group_share": 0.27, "least_certain_share": 0.5, "least_for_groups": 10, "most_bins": 25, "suspicion_z": 2.326, "weak_correlation": 0.0}, "STICKER": {"above_mm": 22.0, "beside_mm": 50.0, "dense_mm": 6.0, "largest_print_mm": 7.0, "least_confidence": 50.0, "least_dense": 0.3, "least_digits": 5, "margin_mm": 15.0, "pixels_per_mm": 12.0, "smoothing_px": 1.2, "timeout_s": 10.0}, "STORE": {"most_log_pages": 262144}, "WORK": {"chunk_pages": 8, "kept_memory_bytes": 134217728, "most_memory_bytes": 2147483648, "most_seconds": 60, "reused_block_bytes": 33554432, "store_after_s": 0.2, "waiting_per_worker": 4}}');
+INSERT INTO "run" VALUES('standing.print','f60d32663f06b9b8d2a4cc263b464ed35e9903f6dfa40c53a8e11f49eb96d5af');
+INSERT INTO "run" VALUES('standing.machine','d740abd3fbe19921d7082de1671e28b95ef0cb87092f6c38634b3a5a7278c86c');
+INSERT INTO "run" VALUES('standing.seq','2');
+INSERT INTO "run" VALUES('standing.general','{"flags": "[{\"kind\":\"page_set_aside\",\"detail\":\"room.pdf, page 6: reading the page failed twice (reading it failed: RuntimeError: a fault that nobody foresaw). Scan it again and add it, and report this fault.\",\"booklet\":\"\",\"page\":0,\"ref\":{\"scan\":\"room.pdf\",\"scan_page\":6,\"scan_order\":0},\"field\":\"\",\"can_change_points\":true},{\"kind\":\"page_set_aside\",\"detail\":\"locked.pdf: the file is encrypted (The file is locked. Save it without a password). Save it without a password and add it.\",\"booklet\":\"\",\"page\":0,\"ref\":{\"scan\":\"locked.pdf\",\"scan_page\":0,\"scan_order\":1},\"field\":\"\",\"can_change_points\":true}]", "asides": "[[{\"scan\":\"room.pdf\",\"scan_page\":6,\"scan_order\":0},{\"reason\":\"failed\",\"detail\":\"reading it failed: RuntimeError: a fault that nobody foresaw\",\"image_sha256\":\"\",\"copy\":\"\",\"page\":0}],[{\"scan\":\"locked.pdf\",\"scan_page\":0,\"scan_order\":1},{\"reason\":\"encrypted_file\",\"detail\":\"The file is locked. Save it without a password.\",\"image_sha256\":\"\",\"copy\":\"\",\"page\":0}]]"}');
+CREATE TABLE scans (
+            id INTEGER PRIMARY KEY,
+            sha256 TEXT NOT NULL UNIQUE,
+            name TEXT NOT NULL UNIQUE,
+            path TEXT NOT NULL,
+            position INTEGER NOT NULL UNIQUE,
+            page_count INTEGER CHECK (page_count > 0),
+            outcome TEXT CHECK (outcome = 'set_aside'),
+            reason TEXT,
+            detail TEXT,
+            CHECK (outcome IS NULL OR page_count IS NULL),
+            CHECK ((outcome IS NULL) = (reason IS NULL))
+        );
+INSERT INTO "scans" VALUES(1,'3e48b1c70fc1662e73cb5344bee666012127247757fb5830c8317a8d075a23c1','room.pdf','/exam/room.pdf',0,6,NULL,NULL,NULL);
+INSERT INTO "scans" VALUES(2,'14493f5f5470ed48c3f103d917ec52ae9005fa3913128031d0fac2a49ac3cc41','locked.pdf','/exam/locked.pdf',1,NULL,'set_aside','encrypted_file','The file is locked. Save it without a password.');
+CREATE TABLE standing (
+            position INTEGER PRIMARY KEY,
+            booklet TEXT NOT NULL UNIQUE,
+            machine TEXT NOT NULL,
+            identity TEXT NOT NULL,
+            flags TEXT NOT NULL,
+            unsure TEXT NOT NULL,
+            scorecard TEXT NOT NULL
+        );
+INSERT INTO "standing" VALUES(0,'01','{"pages":[["room.pdf",1,0],["room.pdf",2,0]],"duplicates":[],"missing":[],"answers":[["n.1","","meeeeeeeee",[0.9999,0.9999,0.9999,0.9999,0.9999,0.9999,0.9999,0.9999,0.9999,0.9999]],["n.2","","meeeeeeeee",[0.9999,0.9999,0.9999,0.9999,0.9999,0.9999,0.9999,0.9999,0.9999,0.9999]],["q","","mem",[0.9999,0.9999,0.9999]],["r","","eme",[0.9999,0.9999,0.9999]]],"flags":"[]","identity":"{\"booklet\":\"01\",\"status\":\"matched\",\"number\":\"11\",\"student\":{\"number\":\"11\",\"last_name\":\"Ash\",\"first_name\":\"Ann\",\"email\":\"ann@example.org\",\"version\":\"\"},\"candidates\":[]}","identity_flags":"[]"}','{"booklet":"01","status":"matched","number":"11","student":{"number":"11","last_name":"Ash","first_name":"Ann","email":"ann@example.org","version":""},"candidates":[]}','[]','[]','{"booklet":"01","version":"","questions":[{"question":"q","points":"4","low":"4","high":"4","rule":"all-or-nothing: marked A C, key A C"},{"question":"r","points":"2","low":"2","high":"2","rule":"all-or-nothing: marked B, key B"}],"points":"6","low":"6","high":"6"}');
+INSERT INTO "standing" VALUES(1,'02','{"pages":[["room.pdf",3,0],["room.pdf",4,0]],"duplicates":[],"missing":[],"answers":[["n.1","","meeeeeeeee",[0.9999,0.9999,0.9999,0.9999,0.9999,0.9999,0.9999,0.9999,0.9999,0.9999]],["n.2","","emeeeeeeee",[0.9999,0.9999,0.9999,0.9999,0.9999,0.9999,0.9999,0.9999,0.9999,0.9999]],["q","","mme",[0.9999,0.9999,0.9999]],["r","","eme",[0.9999,0.9999,0.9999]]],"flags":"[]","identity":"{\"booklet\":\"02\",\"status\":\"matched\",\"number\":\"12\",\"student\":{\"number\":\"12\",\"last_name\":\"Birch\",\"first_name\":\"Bo\",\"email\":\"bo@example.org\",\"version\":\"\"},\"candidates\":[]}","identity_flags":"[]"}','{"booklet":"02","status":"matched","number":"13","student":{"number":"13","last_name":"Cedar","first_name":"Cy","email":"cy@example.org","version":""},"candidates":[]}','[]','[]','{"booklet":"02","version":"","questions":[{"question":"q","points":"0","low":"0","high":"0","rule":"all-or-nothing: marked A B C, key A C"},{"question":"r","points":"2","low":"2","high":"2","rule":"all-or-nothing: marked B, key B"}],"points":"2","low":"2","high":"2"}');
+CREATE INDEX pages_pending ON pages (scan, scan_page) WHERE state = 'pending';
+CREATE TRIGGER decisions_are_kept BEFORE DELETE ON decisions
+        BEGIN SELECT raise(ABORT, 'decisions are never deleted, only taken back by a further one'); END;
+CREATE TRIGGER decisions_stand BEFORE UPDATE ON decisions
+        BEGIN SELECT raise(ABORT, 'decisions are never changed, only taken back by a further one'); END;
+CREATE INDEX pages_by_image ON pages (image_sha256);
+DELETE FROM "sqlite_sequence";
+INSERT INTO "sqlite_sequence" VALUES('decisions',2);
+COMMIT;
