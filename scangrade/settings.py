@@ -112,6 +112,10 @@ class RegistrationLimits:
     most_per_rotation: int = 3
     """Proposals per rotation that are looked at closely: the best supported one may rest on a stray dot."""
 
+    complete_mm: float = 0.2
+    """Residual of all marks up to which nothing else is looked for: a feeder leaves 0.1, a page photographed askew 2, and dots that happen
+    to lie like marks 0.25 to 2.2."""
+
     twin_mm: float = 40.0
     """Distance between two placements of a form, both with all marks, at which they are two sheets on one image."""
 

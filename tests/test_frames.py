@@ -74,6 +74,14 @@ def test_a_frame_under_a_scribble_takes_the_place_of_its_neighbours_and_the_othe
     assert np.abs(frames.offset_mm - (0.5, 0.4)).max() < 0.05
 
 
+def test_boxes_that_all_lie_outside_of_the_image_are_not_seen() -> None:
+    boxes = _boxes(Shape.SQUARE)
+    ink = page_ink(_page(boxes, (0, 0)), SCALE, least_contrast=FRAMES.least_contrast)
+    away = np.array([[1, 0, 5000.0], [0, 1, 0], [0, 0, 1]]) @ MATRIX
+    frames = find_frames(ink, away, boxes, pixels_per_mm=SCALE, limits=FRAMES)
+    assert not frames.seen.any() and np.isnan(frames.score).all()
+
+
 @pytest.mark.parametrize("inset_mm", FRAMES.insets_mm)
 @pytest.mark.parametrize(("width", "height"), [(4.0, 4.0), (5.3, 3.1)])
 def test_sums_over_rectangles_are_the_correlation_with_the_frame(width: float, height: float, inset_mm: float) -> None:

@@ -30,7 +30,7 @@ from scangrade.model import (
     Transform,
     Verdict,
 )
-from scangrade.paper.fiducials import placements
+from scangrade.paper.fiducials import Placement, placements
 from scangrade.paper.patches import page_ink
 from scangrade.paper.rasterise import PageImage
 from scangrade.paper.read import FormReader, read_page
@@ -78,6 +78,16 @@ def test_a_page_may_lie_in_any_of_four_ways(rotation: int) -> None:
     assert isinstance(read, PageRead)
     assert read.rotation == (-rotation) % 360
     assert read_back(read, layout) == ANSWERS
+
+
+def test_dots_that_lie_much_like_marks_are_left_for_marks_that_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    by_dots, by_marks = (Placement(np.diag([scale, scale, 1.0]), 4, 4, miss, 0) for scale, miss in ((2.8, 2.2), (5.6, 0.02)))
+    monkeypatch.setattr("scangrade.paper.fiducials._filling", lambda *_, **__: [])
+    monkeypatch.setattr("scangrade.paper.fiducials._looks", lambda *_: iter([([by_dots], False), ([by_marks], False)]))
+    monkeypatch.setattr("scangrade.paper.fiducials._hypotheses", lambda _, found, *__, **___: found)
+    monkeypatch.setattr("scangrade.paper.fiducials._supported", lambda _, found, *__: found)
+    ink = page_ink(np.full((1754, 1240), 250, np.uint8), 5.9, least_contrast=FRAMES.least_contrast)
+    assert placements(ink, form().pages[0], dpi=None, limits=REGISTRATION) == (by_marks,)
 
 
 @pytest.mark.parametrize("kind", list(FiducialKind))

@@ -38,6 +38,10 @@ class Placement:
     rotation: int  #: 0, 90, 180, 270: clockwise turn that brings the image upright
     alone: bool = True  #: whether no second form with all its marks lies elsewhere on the image
 
+    def complete(self, limits: RegistrationLimits) -> bool:
+        """Whether all marks were found, and fit: dots that happen to lie much like marks are no form while one of its marks is hidden."""
+        return self.found == self.expected and self.residual_mm <= limits.complete_mm
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Candidates:
@@ -127,7 +131,7 @@ def placements(
     for candidates, thorough in () if found else _looks(ink, page, scales, limits):
         hypotheses = _hypotheses(fiducials, candidates, *scales, limits, thorough=thorough)
         found += _supported(ink.gray, hypotheses, page, seen, limits)
-        if max((one.found for one in found), default=0) == len(fiducials):
+        if any(one.complete(limits) for one in found):
             break
     best: dict[int, Placement] = {}
     for one in sorted(found, key=lambda one: (-one.found, one.residual_mm)):
@@ -295,24 +299,25 @@ def _supported(
     gray: Gray, hypotheses: Sequence[_Hypothesis], page: LayoutPage, seen: _SeenMarks, limits: RegistrationLimits
 ) -> list[Placement]:
     """Placements that are proposed and that hold when looked at closely; one for each rotation."""
-    count = len(page.fiducials)
     found: dict[int, Placement] = {}
-    complete: _Hypothesis | None = None
+    surest: _Hypothesis | None = None
     for one in hypotheses:
         known = found.get(one.rotation)
-        if known is not None and known.found == count:
+        if known is not None and known.complete(limits):
             if _apart_mm(one.matrix, known.matrix, page) > limits.twin_mm:
                 twin = _refined(gray, one.matrix, page, seen, limits)
-                if twin is not None and twin.found == count:
+                if twin is not None and twin.complete(limits):
                     found[one.rotation] = replace(known, alone=False)
             continue
-        if complete is not None and one.worse(complete, limits):
+        if surest is not None and one.worse(surest, limits):
             continue  # it cannot rival a placement that has all marks
         placement = _refined(gray, one.matrix, page, seen, limits)
-        if placement is not None and (known is None or placement.found > known.found):
+        if placement is None:
+            continue
+        if known is None or placement.found > known.found or placement.complete(limits):
             found[one.rotation] = placement
-            if placement.found == count and complete is None:
-                complete = one
+        if surest is None and placement.complete(limits):
+            surest = one
     return list(found.values())
 
 

@@ -380,6 +380,8 @@ def _maps(
 
 def _paper_along(ink: PageInk, places: NDArray[np.float32]) -> NDArray[np.float32]:
     """Brightness of the paper at places of the image, (N, 2, M) pixels: (N, M)."""
+    if not len(places):
+        return np.empty((0, places.shape[2]), np.float32)
     height, width = ink.gray.shape
     to_cell = np.array([ink.paper.shape[1] / width, ink.paper.shape[0] / height], np.float32)[:, None]
     cells = (places + np.float32(0.5)) * to_cell - np.float32(0.5)
