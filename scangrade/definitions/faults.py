@@ -24,7 +24,7 @@ _SHOWN = 60  # characters of a value that a message repeats
 class Entry(BaseModel):
     """A table of a definition: no key that is not known, nothing changed once read."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, defer_build=True)
 
 
 M = TypeVar("M", bound=Entry)
