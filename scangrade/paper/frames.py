@@ -20,6 +20,8 @@ from scangrade.model import Box, Shape
 from scangrade.paper.patches import BoxGeometry, PageBoxes, PageInk, outline_distance, sample
 from scangrade.settings import FrameLimits
 
+_SETTLED_MM = 0.001  # change of a drift that no further fit would better
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frames:
@@ -427,9 +429,13 @@ def _smooth(
         design = np.column_stack([np.ones(len(where)), (where - middle) / scale])
         weight = np.ones(len(where))
         little = 1e-9 * len(where) * np.eye(3)  # boxes along a slanted line tell nothing of the drift across it
+        solution: NDArray[np.float64] = np.zeros((3, 2))
         for _ in range(8):  # iteratively reweighted least squares with Cauchy weights
-            weighted = design.T * weight
-            _, solution = cv2.solve(weighted @ design + little, weighted @ what, flags=cv2.DECOMP_CHOLESKY)
+            weighted, before = design.T * weight, solution
+            solved = cv2.solve(weighted @ design + little, weighted @ what, flags=cv2.DECOMP_CHOLESKY)
+            solution = np.asarray(solved[1], dtype=np.float64)
+            if np.abs(solution - before).max() < _SETTLED_MM:
+                break
             miss = what - design @ solution
             weight = 1.0 / (1.0 + (miss * miss).sum(axis=1) / limits.drift_scale_mm**2)
         drift = np.column_stack([np.ones(len(centres)), (centres - middle) / scale]) @ solution
