@@ -72,6 +72,11 @@ class KnownForm:
             alike.setdefault((page.fiducials, page.width_mm, page.height_mm), []).append(page)
         return tuple(map(tuple, alike.values()))
 
+    @functools.cached_property
+    def bits(self) -> PageBoxes:
+        """The boxes of the page code, where it is made of such."""
+        return PageBoxes(self.layout.page_code.bits if self.layout.page_code is not None else ())
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Candidate:
@@ -109,13 +114,15 @@ def locate(
     Located or Unlocated
     """
     code = form.layout.page_code
-    if code is not None and code.kind is PageCodeKind.BARCODE:
+    by_upright = code is not None and code.kind is PageCodeKind.BARCODE
+    marked = _placed_by_marks(ink, form, dpi, upright_will_do=by_upright)
+    if by_upright and marked:
         # nearly all pages lie upright, and their code says so: of these the other ways to lie need not be looked at
-        upright = _placed_by_marks(ink, form, dpi, upright_will_do=True)
-        found = _told(ink, form, upright, expected_page, limits) if upright else None
-        if isinstance(found, Located) and found.source == "code":
+        found = _told(ink, form, marked, expected_page, limits)
+        if (isinstance(found, Located) and found.source == "code") or any(one.placement.rotation for one in marked):
             return found
-    candidates = _placed_by_marks(ink, form, dpi) or _placed_by_print(ink, form, dpi) or _placed_by_boxes(ink, form, dpi)
+        marked = _placed_by_marks(ink, form, dpi)
+    candidates = marked or _placed_by_print(ink, form, dpi) or _placed_by_boxes(ink, form, dpi)
     return _told(ink, form, candidates, expected_page, limits) if candidates else _unplaced(form.layout)
 
 
@@ -127,7 +134,7 @@ def _told(
     if not all(one.placement.alone for one in candidates):
         return Unlocated(Reason.NOT_REGISTERED, "more than one sheet is on this image: scan each page on its own")
     if layout.page_code is not None:
-        coded, seen = _by_code(ink, layout, layout.page_code, candidates, limits)
+        coded, seen = _by_code(ink, form, layout.page_code, candidates, limits)
         if coded:
             candidates = coded
         elif isinstance(seen, Unlocated):
@@ -200,7 +207,7 @@ def _unplaced(layout: Layout) -> Unlocated:
 
 
 def _by_code(
-    ink: PageInk, layout: Layout, code: PageCode, candidates: Sequence[_Candidate], limits: PageLimits
+    ink: PageInk, form: KnownForm, code: PageCode, candidates: Sequence[_Candidate], limits: PageLimits
 ) -> tuple[list[_Candidate], Unlocated | None]:
     """The candidates that the page code confirms; or, where it was read and says otherwise, what it says."""
     # the code lies in the same place on every page, so each placement is read once
@@ -209,7 +216,7 @@ def _by_code(
     for hard in (False, True):  # upside down there is no code: nothing is tried hard as long as an easy one may settle it
         for key, placement in placements.items():
             if not said[key]:
-                said[key] = _read_code(ink, layout, code, placement, limits, hard=hard)
+                said[key] = _read_code(ink, form, code, placement, limits, hard=hard)
         confirmed = [
             _Candidate(one.page, one.placement, copy, by_code=True)
             for one in candidates
@@ -223,11 +230,11 @@ def _by_code(
 
 
 def _read_code(
-    ink: PageInk, layout: Layout, code: PageCode, placement: Placement, limits: PageLimits, *, hard: bool
+    ink: PageInk, form: KnownForm, code: PageCode, placement: Placement, limits: PageLimits, *, hard: bool
 ) -> list[tuple[int, str, str]]:
     """What the page code says under a placement: page, copy, and, if it is not of this layout, what it is."""
     if code.kind is PageCodeKind.BITS:
-        return _read_bits(ink, code, placement, limits)
+        return _read_bits(ink, form.bits, code, placement, limits)
     region = code.region
     if region is None:
         return []
@@ -243,18 +250,20 @@ def _read_code(
         return []
     read = []
     for text in read_barcode(ink.gray, box=(x0, y0, x1, y1), hard=hard):
-        identity = match_content(text, code, pages=len(layout.pages))
+        identity = match_content(text, code, pages=len(form.layout.pages))
         if identity is None:
-            read.append((0, "", f'its page code says "{text}", which is not of the layout {layout.name}'))
+            read.append((0, "", f'its page code says "{text}", which is not of the layout {form.layout.name}'))
         else:
             read.append((identity.page, identity.copy, ""))
     return read
 
 
-def _read_bits(ink: PageInk, code: PageCode, placement: Placement, limits: PageLimits) -> list[tuple[int, str, str]]:
-    scale = local_scale(placement.matrix, code.bits[0].x_mm, code.bits[0].y_mm)
-    frames = find_frames(ink, placement.matrix, code.bits, pixels_per_mm=sampling(scale, FRAMES), limits=FRAMES)
-    readings = measure(ink, placement.matrix, code.bits, frames, None, pixels_per_mm=scale, settings=MEASURE)
+def _read_bits(
+    ink: PageInk, places: PageBoxes, code: PageCode, placement: Placement, limits: PageLimits
+) -> list[tuple[int, str, str]]:
+    scale = local_scale(placement.matrix, places[0].x_mm, places[0].y_mm)
+    frames = find_frames(ink, placement.matrix, places, pixels_per_mm=sampling(scale, FRAMES), limits=FRAMES)
+    readings = measure(ink, placement.matrix, places, frames, None, pixels_per_mm=scale, settings=MEASURE)
     darkness = readings.values[:, FEATURES.index("ink")]
     if np.isnan(darkness).any():
         return []
