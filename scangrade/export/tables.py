@@ -78,21 +78,37 @@ def marks_table(
     asked = {(flag.booklet, flag.field) for flag in flags if flag.field and flag.kind is not FlagKind.UNSURE_MARK}
     doubtful = doubtful_pages(flags)
     rows = []
+    # the longest of the tables, a row for every box of the run; but most booklets have many of the very same answers
+    said: dict[int, tuple[list[tuple[str, ...]], ...]] = {}
     for booklet in booklets:
         for answer in answers[booklet.id]:
             field = fields[answer.field]
             page = booklet.pages[field.page]
             whole = not asked.isdisjoint({(booklet.id, field.id), (booklet.id, field.group)})
             whole |= not doubtful.get(booklet.id, frozenset()).isdisjoint({0, field.page})
-            # made once, since this is the longest of the tables: a row for every box of the run
             place = (safe_text(booklet.id), str(field.page), safe_text(page.ref.scan), str(page.ref.scan_page))
-            open_boxes = answer.open
-            for one in answer.verdicts:
-                flagged = _yes_no(whole or one.box in open_boxes)
-                judged = (one.verdict.value, f"{one.probability:.4f}", flagged, safe_text(one.decided_by))
-                rows.append((*place, one.field, one.box, *judged))
+            told = said.get(id(answer))
+            if told is None:
+                told = said[id(answer)] = tuple(_verdicts_told(answer, whole=one) for one in (False, True))
+            rows += [(*place, *one) for one in told[whole]]
     header = ("booklet", "page", "scan", "scan_page", "field", "box", "verdict", "probability", "flagged", "decided_by")
     return Table(MARKS, header, tuple(rows))
+
+
+def _verdicts_told(answer: Answer, *, whole: bool) -> list[tuple[str, ...]]:
+    """What the table says of each box of an answer; `whole` where a person is asked about all of them."""
+    open_boxes = answer.open
+    return [
+        (
+            one.field,
+            one.box,
+            one.verdict.value,
+            f"{one.probability:.4f}",
+            _yes_no(whole or one.box in open_boxes),
+            safe_text(one.decided_by),
+        )
+        for one in answer.verdicts
+    ]
 
 
 def flags_table(flags: Sequence[Flag], made: dict[Flag, tuple[str, ...]] | None = None) -> Table:

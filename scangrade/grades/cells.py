@@ -29,5 +29,7 @@ def safe_text(text: str) -> str:
     >>> safe_text("=1+1"), safe_text("O'Neil"), safe_text(" @SUM(A1)")
     ("'=1+1", "O'Neil", "' @SUM(A1)")
     """
+    if text.isalnum():  # most cells
+        return text
     clean = text.translate(_REMOVED)
     return f"'{clean}" if is_formula(text) else clean

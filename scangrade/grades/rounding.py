@@ -7,6 +7,7 @@ Inside, points are fractions. Rounding is half up: a half goes away from zero, a
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from fractions import Fraction
 
 
@@ -18,12 +19,27 @@ def rounded(points: Fraction, places: int) -> str:
     >>> rounded(Fraction("1.005"), 2), rounded(Fraction(7, 2), 2), rounded(Fraction(-1, 300), 2)
     ('1.01', '3.5', '0')
     """
+    if points.denominator == 1:  # nearly all are whole
+        return str(points.numerator)
     scale: int = 10**places
     units = (2 * abs(points.numerator) * scale + points.denominator) // (2 * points.denominator)
     whole, rest = divmod(units, scale)
     decimals = f"{rest:0{places}d}".rstrip("0") if places else ""
-    sign = "-" if points < 0 and units else ""
+    sign = "-" if points.numerator < 0 and units else ""
     return f"{sign}{whole}.{decimals}" if decimals else f"{sign}{whole}"
+
+
+def summed(points: Iterable[Fraction]) -> Fraction:
+    """The sum of points; over one denominator, since adding fractions one by one reduces each sum.
+
+    Examples
+    --------
+    >>> summed([Fraction(1, 2), Fraction(1, 3), Fraction(2)]), summed([])
+    (Fraction(17, 6), Fraction(0, 1))
+    """
+    parts = [one.as_integer_ratio() for one in points]
+    common = math.lcm(*(below for _, below in parts))
+    return Fraction(sum(above * (common // below) for above, below in parts), common)
 
 
 def to_step(points: Fraction, step: Fraction) -> Fraction:

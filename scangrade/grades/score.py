@@ -26,7 +26,7 @@ from scangrade.grades.policies import (
     void_points,
     widest,
 )
-from scangrade.grades.rounding import exact
+from scangrade.grades.rounding import exact, summed
 from scangrade.grades.total import exam_points
 from scangrade.grades.version import printed_as
 from scangrade.model import (
@@ -220,8 +220,8 @@ def part_totals(card: Scorecard, rubric: Rubric) -> tuple[PartTotal, ...]:
     by_question = {one.question: one for one in card.questions}
     totals = []
     for part in rubric.parts:
-        low = sum((by_question[one].low for one in part.questions), Fraction(0))
-        high = sum((by_question[one].high for one in part.questions), Fraction(0))
+        low = summed(by_question[one].low for one in part.questions)
+        high = summed(by_question[one].high for one in part.questions)
         totals.append(PartTotal(part.id, _certain(low, high), low, high))
     return tuple(totals)
 
@@ -273,6 +273,8 @@ def _anything(asked: _Asked, why: str, *, waits: bool = False) -> _Worth:
 
 
 def _widest(asked: _Asked) -> tuple[Fraction, Fraction]:
+    if len(asked.versions) == 1:
+        return widest(asked.question, asked.versions[0])
     bounds = [widest(asked.question, one) for one in asked.versions]
     return min(low for low, _ in bounds), max(high for _, high in bounds)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 
-from scangrade.grades.rounding import exact, rounded, to_step
+from scangrade.grades.rounding import exact, rounded, summed, to_step
 from scangrade.model import Rubric, Scale, Scorecard
 
 
@@ -20,7 +20,7 @@ def exam_points(points: Mapping[str, Fraction], rubric: Rubric) -> Fraction:
 
 
 def _corrected(points: Mapping[str, Fraction], rubric: Rubric) -> Fraction:
-    total = sum(points.values(), Fraction(0))
+    total = summed(points.values())
     if rubric.guess is None:
         return total
     most = guessed_maximum(rubric)
@@ -90,7 +90,7 @@ def total_rule(card: Scorecard, rubric: Rubric) -> str:
     certain = {name: one for name, one in points.items() if one is not None}
     if len(certain) < len(points) or card.points is None:
         return f"sum of the questions, {exact(card.low)} to {exact(card.high)}"
-    total = sum(certain.values(), Fraction(0))
+    total = summed(certain.values())
     said = [f"sum {exact(total)}"]
     if rubric.guess is not None and guessed_maximum(rubric):
         most = guessed_maximum(rubric)
