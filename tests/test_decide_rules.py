@@ -31,7 +31,8 @@ def says(monkeypatch: pytest.MonkeyPatch, **probabilities: float) -> None:
             seen[:, SIGHTS.index(Sight(sight))] = probability
         return seen
 
-    monkeypatch.setattr(judge, "recognise", recognise)
+    for look in ("first_look", "recognise"):
+        monkeypatch.setattr(judge, look, recognise)
 
 
 def decided(layout: Layout, *pages: ScannedPage, settings: DecideSettings = DECIDE) -> dict[str, Answer]:
@@ -157,9 +158,10 @@ def test_writing_through_one_box_of_a_question_makes_its_marks_a_persons(
         return seen
 
     monkeypatch.setattr(judge, "recognise", recognise)
+    settings = replace(DECIDE, first_look_from=2.0)  # every box is left to it
     line = Stroke(np.array([(over.x_mm - 4, over.y_mm - 1), (over.x_mm + 3, over.y_mm + 1)]), 0.4)
     page = a_page(layout, {"2/C": Style.FULL}, more=[Mark(1, "notes", BLUE, (line,))])
-    answers = decided(layout, page, *(a_page(layout, seed=seed) for seed in range(1, 6)))
+    answers = decided(layout, page, *(a_page(layout, seed=seed) for seed in range(1, 6)), settings=settings)
     assert verdict(answers, "2/C") is expected
 
 

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scangrade.answers.empty_boxes import Sheet
+from scangrade.answers.empty_boxes import Sheet, darker
 from scangrade.model import Box, Field, FieldKind, Layout
 from scangrade.settings import DecideSettings
 
@@ -23,7 +23,9 @@ Cells = NDArray[np.bool_]
 
 
 def learn_print_map(sheets: Sequence[Sheet], layout: Layout, *, settings: DecideSettings) -> Mapping[int, Cells]:
-    """Cells of each page's ink map in which the form itself may have ink, or where ink belongs: boxes, regions for writing, stickers.
+    """Cells of each page's ink map in which ink says nothing of a question.
+
+    There the form itself may have some, or ink belongs (boxes, regions for writing, stickers), or no question is near.
 
     Parameters
     ----------
@@ -37,22 +39,21 @@ def learn_print_map(sheets: Sequence[Sheet], layout: Layout, *, settings: Decide
     mapping of page number to (H, W) bool array
         Only for pages of which it is known.
     """
-    maps: dict[int, list[NDArray[np.uint8]]] = {}
-    blanks: dict[int, NDArray[np.uint8]] = {}
+    pages: dict[int, list[Sheet]] = {}
     for sheet in sheets:
-        if sheet.readings.ink_map.size:
-            maps.setdefault(sheet.page, []).append(sheet.readings.ink_map)
-        if sheet.readings.blank_map.size:
-            blanks[sheet.page] = sheet.readings.blank_map
+        pages.setdefault(sheet.page, []).append(sheet)
     known: dict[int, Cells] = {}
-    for page, found in maps.items():
-        if len(found) >= settings.least_for_print_map:
-            step = max(1, len(found) // settings.most_for_print_map)
-            some = np.stack(found[::step])
-            rank = int(settings.print_quantile * (len(some) - 1))
-            usual = np.partition(some, rank, axis=0)[rank]
-        elif page in blanks:
-            usual = blanks[page]
+    for page, found in pages.items():
+        some = found[:: max(1, len(found) // settings.most_for_print_map)]
+        maps = [sheet.readings.ink_map for sheet in some if sheet.readings.ink_map.size]
+        blank = next((sheet.readings.blank_map for sheet in some if sheet.readings.blank_map.size), None)
+        if not maps:
+            continue
+        if len(maps) >= settings.least_for_print_map:
+            rank = int(settings.print_quantile * (len(maps) - 1))
+            usual = np.partition(np.stack(maps), rank, axis=0)[rank]
+        elif blank is not None:
+            usual = blank
         else:
             continue
         printed = cv2.dilate((usual > settings.print_cell * 255).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
@@ -62,7 +63,11 @@ def learn_print_map(sheets: Sequence[Sheet], layout: Layout, *, settings: Decide
                 _put(printed, *region.edges)
         for box in layout.boxes(page):
             _put_box(printed, box, settings.empty_spill_mm)
-        known[page] = printed
+        beside = np.zeros_like(printed)
+        for field in layout.fields:
+            if field.kind is FieldKind.CHOICE and field.page == page:
+                beside[_zone(field, settings)] = True
+        known[page] = printed | ~beside
     return known
 
 
@@ -93,19 +98,23 @@ def written_beside(
     Returns
     -------
     mapping of field id to int
-        Cells, square millimetres, with ink that is not the form's; nothing where the form's print is not known.
+        Cells, square millimetres, with ink that is not the form's; nothing where nothing is, or the form's print is
+        not known.
     """
     ink = sheet.readings.ink_map
     if printed is None or not ink.size or ink.shape != printed.shape:
         return {}
-    dark = ink > settings.written_cell * 255
-    written = dark & ~printed
+    dark = darker(ink, settings.written_cell)
+    written = dark > printed
+    if not written.any():  # mostly nothing is
+        return {}
     belongs = np.zeros_like(written)
     for box in marked:
         _put_box(belongs, box, settings.spill_mm)
     written &= ~belongs
-    if written.any():  # mostly nothing is
-        written &= ~_ruled(dark, settings)
+    if not written.any():
+        return {}
+    written &= ~_ruled(dark, settings)
     return {
         field.id: int(written[_zone(field, settings)].sum())
         for field in layout.fields

@@ -9,16 +9,20 @@ boxes of a question mean together.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scangrade.answers.beside import Cells, learn_print_map, written_beside
 from scangrade.answers.empty_boxes import Sheet, expected
-from scangrade.answers.judge import FormLearned, Judged, JudgedBoxes, judge, learn_form
-from scangrade.answers.recognise import Sight
+from scangrade.answers.ink_rules import MARKED, UNDONE, UNSURE, VERDICTS
+from scangrade.answers.judge import FormLearned, Judged, judge, learn_form
+from scangrade.answers.recognise import SIGHTS, Sight
 from scangrade.answers.words import context, ink_around, surroundings, views, word_beside
 from scangrade.model import (
+    PATCH_SIDE,
     Answer,
     Booklet,
     Box,
@@ -29,12 +33,19 @@ from scangrade.model import (
     Layout,
     PageRead,
     ScannedPage,
-    Verdict,
 )
 from scangrade.settings import DecideSettings
 
+_EMPTY, _PARTIAL, _STRAY = (SIGHTS.index(one) for one in (Sight.EMPTY, Sight.PARTIAL, Sight.STRAY))
 #: Marks that are lines rather than filled areas.
-_THIN = frozenset({Sight.CROSS, Sight.TICK, Sight.LINE})
+_THIN = [SIGHTS.index(one) for one in (Sight.CROSS, Sight.TICK, Sight.LINE)]
+
+_AT_ONCE = 4096  # boxes looked at together: as many as keep the matrix products busy
+
+#: Steps of the probability that is told.
+_STEPS = 10_000
+
+Flags = NDArray[np.bool_]
 
 
 def decide(booklets: Sequence[Booklet], layout: Layout, *, settings: DecideSettings) -> Mapping[str, tuple[Answer, ...]]:
@@ -54,23 +65,124 @@ def decide(booklets: Sequence[Booklet], layout: Layout, *, settings: DecideSetti
         One answer per field with boxes whose page is there, in layout order.
     """
     boxes = {page.number: layout.boxes(page.number) for page in layout.pages}
-    sheets = {booklet.id: _sheets(booklet.pages.values(), boxes) for booklet in booklets}
-    spares = {booklet.id: _sheets(booklet.duplicates, boxes) for booklet in booklets}
-    everything = [sheet for of_booklet in sheets.values() for sheet in of_booklet]
+    scripts = [_Script(one.id, _sheets(one.pages.values(), boxes), _sheets(one.duplicates, boxes)) for one in booklets]
+    everything = [sheet for one in scripts for sheet in one.own]
     learned = learn_form(everything, layout, settings=settings)
     maps = learn_print_map(everything, layout, settings=settings) if layout.convention in _REMARKS else {}
-    every = [(sheets[one.id], spares[one.id]) for one in booklets]
-    judged = judge(every, learned, layout.convention, settings=settings)
-    fields = [(field, tuple(box.key for box in field.boxes)) for field in layout.fields if field.boxes]
-    result: dict[str, tuple[Answer, ...]] = {}
-    for booklet, (own, others) in zip(booklets, judged, strict=True):
-        remarked = _beside(sheets[booklet.id], own, learned, maps, layout, settings) if layout.convention in _REMARKS else ()
-        result[booklet.id] = tuple(
-            _answer(field, keys, own, others, layout.convention, settings, remarked=field.id in remarked)
-            for field, keys in fields
-            if all(key in own for key in keys)
-        )
-    return result
+    rows = {box.key: (page, row) for page, some in boxes.items() for row, box in enumerate(some)}
+    questions = [_Question(one, tuple(rows[box.key] for box in one.boxes)) for one in layout.fields if one.boxes]
+    alike: dict[tuple[int, bool], list[_Question]] = {}
+    for question in questions:
+        alike.setdefault((len(question.places), question.choice), []).append(question)
+    result: dict[str, dict[str, Answer]] = {one.booklet: {} for one in scripts}
+    for some in _together(scripts):
+        looked = _Looked.of(some, judge([(one.own, one.spare) for one in some], learned, layout.convention, settings=settings))
+        remarked: Sequence[set[str]] = [set() for _ in some]
+        if layout.convention in _REMARKS:
+            remarked = _beside(looked, questions, learned, maps, layout, settings)
+        for group in alike.values():
+            for booklet, answer in _answers(group, looked, layout.convention, settings, remarked):
+                result[booklet][answer.field] = answer
+    order = [question.field.id for question in questions]
+    return {booklet: tuple(own[one] for one in order if one in own) for booklet, own in result.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Script:
+    """A booklet's page images."""
+
+    booklet: str
+    own: Sequence[Sheet]
+    spare: Sequence[Sheet]  #: further images of its pages
+
+
+class _Question:
+    """A field with boxes, and its answers so far, each of which is made once: most booklets leave most boxes plainly empty.
+
+    Parameters
+    ----------
+    field : Field
+    places : sequence of (int, int)
+        Of each box, its page and its row there.
+    """
+
+    def __init__(self, field: Field, places: Sequence[tuple[int, int]]) -> None:
+        self.field = field
+        self.places = places
+        self._answers: dict[tuple[bytes, str], Answer] = {}
+        self._verdicts: dict[tuple[int, int], BoxVerdict] = {}
+
+    @property
+    def choice(self) -> bool:
+        """Whether it asks for a choice between boxes."""
+        return self.field.kind is FieldKind.CHOICE and len(self.places) > 1
+
+    def answer(self, codes: NDArray[np.int32], doubt: str) -> Answer:
+        """The answer with these verdicts, each its code of `VERDICTS` and the steps of its probability in one number."""
+        key = codes.tobytes(), doubt
+        found = self._answers.get(key)
+        if found is None:
+            verdicts = tuple(self._verdict(place, code) for place, code in enumerate(codes.tolist()))
+            found = self._answers[key] = Answer(self.field.id, verdicts, doubt)
+        return found
+
+    def _verdict(self, place: int, code: int) -> BoxVerdict:
+        found = self._verdicts.get((place, code))
+        if found is None:
+            verdict, steps = divmod(code, _STEPS + 1)
+            made = BoxVerdict(self.field.id, self.field.boxes[place].value, VERDICTS[verdict], steps / _STEPS)
+            found = self._verdicts[place, code] = made
+        return found
+
+
+def _together(scripts: Sequence[_Script]) -> Iterator[Sequence[_Script]]:
+    """Booklets whose boxes are looked at together; those with any."""
+    some: list[_Script] = []
+    boxes = 0
+    for one in scripts:
+        own = sum(len(sheet.boxes) for sheet in (*one.own, *one.spare))
+        if own:
+            some.append(one)
+            boxes += own
+        if boxes > _AT_ONCE:
+            yield some
+            some, boxes = [], 0
+    if some:
+        yield some
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Looked:
+    """Some booklets and what is said of their boxes.
+
+    `starts` has, by page, the place in `judged` of the first box of each booklet's page; -1 where it has none. `spare` has the same of
+    further images of a page: its booklet's position here, and that place.
+    """
+
+    scripts: Sequence[_Script]
+    judged: Judged
+    starts: Mapping[int, NDArray[np.int64]]
+    spare: Mapping[int, Sequence[tuple[int, int]]]
+
+    @classmethod
+    def of(cls, scripts: Sequence[_Script], judged: Judged) -> _Looked:
+        """Find the pages of booklets, in the order in which they were judged."""
+        starts: dict[int, NDArray[np.int64]] = {}
+        spare: dict[int, list[tuple[int, int]]] = {}
+        places = iter(judged.starts.tolist())
+        for position, one in enumerate(scripts):
+            for sheet in one.own:
+                starts.setdefault(sheet.page, np.full(len(scripts), -1))[position] = next(places)
+            for sheet in one.spare:
+                spare.setdefault(sheet.page, []).append((position, next(places)))
+        return cls(scripts, judged, starts, spare)
+
+    def find(self, question: _Question) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+        """Positions of the booklets that have all boxes of a question, and where these are judged: (booklets, boxes)."""
+        nowhere = np.full(len(self.scripts), -1)
+        starts = np.column_stack([self.starts.get(page, nowhere) for page, _ in question.places])
+        there = np.flatnonzero((starts >= 0).all(axis=1))
+        return there, starts[there] + np.array([row for _, row in question.places])
 
 
 #: Forms on which a word or an arrow beside the boxes counts.
@@ -78,53 +190,76 @@ _REMARKS = frozenset({Convention.CROSS, Convention.FILL_WINS})
 
 
 def _beside(
-    sheets: Sequence[Sheet],
-    own: JudgedBoxes,
+    looked: _Looked,
+    questions: Sequence[_Question],
     learned: FormLearned,
     maps: Mapping[int, Cells],
     layout: Layout,
     settings: DecideSettings,
-) -> set[str]:
-    """The questions of a booklet beside whose boxes something may be written."""
-    fields: set[str] = set()
-    for sheet in sheets:
-        marked = [box for box in sheet.boxes if own[box.key].sight is not Sight.EMPTY]
-        cells = written_beside(sheet, maps.get(sheet.page), marked, layout, settings=settings)
-        fields |= {field for field, number in cells.items() if number >= settings.beside_cells}
-        fields |= _worded(sheet, own, learned, layout, fields, settings)
+) -> Sequence[set[str]]:
+    """The questions of each booklet beside whose boxes something may be written."""
+    fields: list[set[str]] = [set() for _ in looked.scripts]
+    filled = looked.judged.sight != _EMPTY
+    for told, script, position in zip(fields, looked.scripts, range(len(fields)), strict=True):
+        for sheet in script.own:
+            start = looked.starts[sheet.page][position]
+            marked = (box for box, one in zip(sheet.boxes, filled[start : start + len(sheet.boxes)], strict=True) if one)
+            cells = written_beside(sheet, maps.get(sheet.page), marked, layout, settings=settings)
+            told |= {field for field, number in cells.items() if number >= settings.beside_cells}
+    for position, question in _worded(looked, questions, fields, learned, settings):
+        fields[position].add(question)
     return fields
 
 
 def _worded(
-    sheet: Sheet,
-    own: JudgedBoxes,
+    looked: _Looked,
+    questions: Sequence[_Question],
+    told: Sequence[set[str]],
     learned: FormLearned,
-    layout: Layout,
-    told: Collection[str],
     settings: DecideSettings,
-) -> set[str]:
-    """The questions of a sheet, but those told already, beside whose marks a word is seen, where it could say which one is meant."""
-    filled = {row for row, box in enumerate(sheet.boxes) if own[box.key].sight is not Sight.EMPTY}
-    if not filled:
-        return set()
-    empty = expected(sheet, learned.empty[sheet.page])
-    inked = ink_around(sheet, empty, darkness=settings.written_cell) >= settings.word_mm2
-    rows_of: dict[str, list[int]] = {}
-    for row, box in enumerate(sheet.boxes):
-        rows_of.setdefault(box.field, []).append(row)
-    rows: list[int] = []
-    for field in layout.fields:
-        members = rows_of.get(field.id, [])
-        if field.kind is not FieldKind.CHOICE or len(members) < 2 or field.id in told or not inked[members].any():
+) -> Iterator[tuple[int, str]]:
+    """The questions, but those told already, beside whose marks a word is seen, where it could say which one is meant; and whose."""
+    judged = looked.judged
+    filled, verdicts = judged.sight != _EMPTY, judged.verdict
+    to_see: dict[tuple[int, int], list[int]] = {}  # rows of boxes, by booklet and page
+    inked = _ink_around(looked, settings) >= settings.word_mm2
+    for question in questions:
+        if not question.choice:
             continue
-        verdicts = [own[sheet.boxes[row].key].verdict for row in members]
-        if Verdict.UNDONE in verdicts or verdicts.count(Verdict.MARKED) != 1:
-            rows += [row for row in members if row in filled]
-    if not rows:
-        return set()
-    around = surroundings(sheet, empty, rows)
-    seen = word_beside(views(sheet, around, rows, filled), context(sheet, rows))
-    return {sheet.boxes[row].field for row in np.array(rows)[seen >= settings.word_from].tolist()}
+        there, at = looked.find(question)
+        doubtful = (verdicts[at] == UNDONE).any(axis=1) | ((verdicts[at] == MARKED).sum(axis=1) != 1)
+        for k in np.flatnonzero(doubtful & inked[at].any(axis=1) & filled[at].any(axis=1)).tolist():
+            position = int(there[k])
+            if question.field.id not in told[position]:
+                for (page, row), one in zip(question.places, filled[at[k]].tolist(), strict=True):
+                    if one:
+                        to_see.setdefault((position, page), []).append(row)
+    if not to_see:
+        return
+    seen, known, whose = [], [], []
+    for (position, page), rows in to_see.items():
+        sheet = next(one for one in looked.scripts[position].own if one.page == page)
+        start = looked.starts[page][position]
+        of_sheet = set(np.flatnonzero(filled[start : start + len(sheet.boxes)]).tolist())
+        around = surroundings(sheet, expected(sheet, learned.empty[page]), rows)
+        seen.append(views(sheet, around, rows, of_sheet))
+        known.append(context(sheet, rows))
+        whose += [(position, sheet.boxes[row].field) for row in rows]
+    ink, boxes, visible = (np.concatenate(channel) for channel in zip(*seen, strict=True))
+    words = word_beside((ink, boxes, visible), np.concatenate(known))
+    yield from (whose[k] for k in np.flatnonzero(words >= settings.word_from).tolist())
+
+
+def _ink_around(looked: _Looked, settings: DecideSettings) -> NDArray[np.float64]:
+    """Square millimetres of ink around each judged box; none where it is not known what is printed there."""
+    sheets = [sheet for one in looked.scripts for sheet in (*one.own, *one.spare)]
+    of_page: dict[int, NDArray[np.float64]] = {}
+    for sheet in sheets:
+        if sheet.page not in of_page:
+            of_page[sheet.page] = np.array([4 * box.width_mm * box.height_mm for box in sheet.boxes]) / PATCH_SIDE**2
+    pixels = np.concatenate([of_page[sheet.page] for sheet in sheets])
+    found = ink_around(looked.judged.added, darkness=settings.written_cell) * pixels
+    return np.asarray(found * looked.judged.around_known)
 
 
 def _sheets(pages: Iterable[ScannedPage], boxes: Mapping[int, tuple[Box, ...]]) -> list[Sheet]:
@@ -135,70 +270,99 @@ def _sheets(pages: Iterable[ScannedPage], boxes: Mapping[int, tuple[Box, ...]]) 
     ]
 
 
-def _answer(
-    field: Field,
-    keys: Sequence[str],
-    judged: JudgedBoxes,
-    others: Sequence[JudgedBoxes],
+def _answers(
+    questions: Sequence[_Question],
+    looked: _Looked,
     convention: Convention,
     settings: DecideSettings,
-    *,
-    remarked: bool,
-) -> Answer:
-    """The verdicts of a field after its boxes were looked at together."""
-    own = [judged[key] for key in keys]
-    verdicts = [one.verdict for one in own]
-    marked = [k for k, one in enumerate(own) if one.verdict is Verdict.MARKED]
-    doubt = _doubt(own, convention, remarked=remarked) if field.kind is FieldKind.CHOICE and len(own) > 1 else ""
-    if convention is Convention.FILL_WINS and any(own[k].filled for k in marked):
-        for k in marked:
-            if own[k].sight in _THIN:  # beside a fill, the fill is the answer; how much of a fill this is a person must say
-                verdicts[k] = Verdict.UNSURE
-    halves = [k for k in marked if own[k].sight is Sight.PARTIAL]
-    if len(halves) < len(marked):
-        for k in halves:  # beside a whole mark: begun and left?
-            verdicts[k] = Verdict.UNSURE
-    if any(one.verdict is Verdict.UNSURE and one.sight is Sight.STRAY for one in own):
-        for k in marked:  # what runs through another box of the field may be over its marks, too
-            verdicts[k] = Verdict.UNSURE
-    darkest = max((own[k].ink for k in marked), default=0.0)
-    weak = [k for k in marked if not own[k].strong or own[k].ink < settings.strong_share_of_field * darkest]
-    if weak and len(weak) < len(marked):
-        for k in weak:  # paler than the writer's other marks: perhaps erased
-            verdicts[k] = Verdict.UNSURE
-    for other in others:
-        for k, key in enumerate(keys):
-            again = other.get(key)
-            if again is not None and again.verdict is not own[k].verdict:
-                verdicts[k] = Verdict.UNSURE
-    return Answer(
-        field.id,
-        tuple(
-            BoxVerdict(
-                field.id,
-                box.value,
-                verdict,
-                round(float(one.probability if verdict is not Verdict.UNSURE else min(max(one.probability, 0.01), 0.99)), 4),
-            )
-            for box, verdict, one in zip(field.boxes, verdicts, own, strict=True)
-        ),
-        doubt,
-    )
+    remarked: Sequence[set[str]],
+) -> Iterator[tuple[str, Answer]]:
+    """Booklets and their answers to questions with as many boxes each, after the boxes of each question were looked at together."""
+    found = [looked.find(one) for one in questions]
+    own = _Own.of(looked.judged, np.concatenate([at for _, at in found]))
+    asked = [
+        (position, question) for question, (there, _) in zip(questions, found, strict=True) for position in there.tolist()
+    ]
+    unsure = own.verdict == UNSURE
+    marked = own.verdict == MARKED
+    if convention is Convention.FILL_WINS:
+        # beside a fill, the fill is the answer; how much of a fill this is a person must say
+        unsure |= marked & np.isin(own.sight, _THIN) & (marked & own.filled).any(axis=1, keepdims=True)
+    unsure |= _some_but_not_all(marked & (own.sight == _PARTIAL), marked)  # beside a whole mark: begun and left?
+    # what runs through another box of the field may be over its marks, too
+    unsure |= marked & ((own.verdict == UNSURE) & (own.sight == _STRAY)).any(axis=1, keepdims=True)
+    darkest = np.where(marked, own.ink, 0.0).max(axis=1, keepdims=True)
+    weak = marked & (~own.strong | (own.ink < settings.strong_share_of_field * darkest))
+    unsure |= _some_but_not_all(weak, marked)  # paler than the writer's other marks: perhaps erased
+    if looked.spare:
+        unsure |= np.concatenate([_seen_otherwise(one, looked, *where) for one, where in zip(questions, found, strict=True)])
+    doubts = [""] * len(asked)
+    if questions[0].choice:
+        doubts = _doubts(own, convention, np.array([one.field.id in remarked[position] for position, one in asked], np.bool_))
+    verdict = np.where(unsure, UNSURE, own.verdict)
+    told = np.where(unsure, np.clip(own.probability, 0.01, 0.99), own.probability)
+    codes = (verdict * (_STEPS + 1) + np.rint(told.astype(np.float64) * _STEPS)).astype(np.int32)
+    for (position, question), code, doubt in zip(asked, codes, doubts, strict=True):
+        yield looked.scripts[position].booklet, question.answer(code, doubt)
 
 
-def _doubt(own: Sequence[Judged], convention: Convention, *, remarked: bool) -> str:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Own:
+    """What is said of the boxes of answers: (answers, boxes), as in `Judged`."""
+
+    verdict: NDArray[np.int64]
+    probability: NDArray[np.float32]
+    sight: NDArray[np.int64]
+    filled: Flags
+    strong: Flags
+    ink: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, judged: Judged, at: NDArray[np.int64]) -> _Own:
+        """Those at these places."""
+        return cls(
+            judged.verdict[at], judged.probability[at], judged.sight[at], judged.filled[at], judged.strong[at], judged.ink[at]
+        )
+
+
+def _some_but_not_all(some: Flags, of: Flags) -> Flags:
+    """Those boxes, where they are not all that the question has of the others."""
+    return np.asarray(some & (some.sum(axis=1, keepdims=True) < of.sum(axis=1, keepdims=True)))
+
+
+def _seen_otherwise(question: _Question, looked: _Looked, there: NDArray[np.intp], at: NDArray[np.int64]) -> Flags:
+    """Boxes of a question, found as `_Looked.find` does, of which a further image of the page says something else."""
+    verdict = looked.judged.verdict[at]
+    found = np.zeros(verdict.shape, np.bool_)
+    for k, (page, row) in enumerate(question.places):
+        for position, start in looked.spare.get(page, ()):
+            found[:, k] |= (there == position) & (verdict[:, k] != looked.judged.verdict[start + row])
+    return found
+
+
+def _doubts(own: _Own, convention: Convention, remarked: Flags) -> list[str]:
     """Why a question as a whole is a person's: corrections that only a person can read; "" where there are none."""
-    undone = [one for one in own if one.verdict is Verdict.UNDONE]
-    marked = [one for one in own if one.verdict is Verdict.MARKED]
-    corrected_so = convention is Convention.FILL_WINS or (convention is not Convention.CROSS and len(own) > 2)
-    perhaps = [one for one in own if one.verdict is Verdict.UNSURE and one.sight is not Sight.EMPTY]
-    if corrected_so and len(marked) > 1 and len(marked) + len(perhaps) == len(own):
-        return "every box is marked: look for an arrow or a word that says which one is meant"
-    if undone and not marked and len(undone) + len(perhaps) == len(own):
-        return "every box is undone: look for a sign that says which one is meant after all"
-    if remarked:
-        if undone:
-            return "a box is undone and there is ink beside the boxes: look whether one is marked anew"
-        if len(marked) != 1:
-            return "there is ink beside the boxes: look whether it says which one is meant"
-    return ""
+    undone, marked = ((own.verdict == code).sum(axis=1) for code in (UNDONE, MARKED))
+    perhaps = ((own.verdict == UNSURE) & (own.sight != _EMPTY)).sum(axis=1)
+    boxes = own.verdict.shape[1]
+    corrected_so = convention is Convention.FILL_WINS or (convention is not Convention.CROSS and boxes > 2)
+    why = np.select(
+        (
+            corrected_so & (marked > 1) & (marked + perhaps == boxes),
+            (undone > 0) & (marked == 0) & (undone + perhaps == boxes),
+            remarked & (undone > 0),
+            remarked & (marked != 1),
+        ),
+        (1, 2, 3, 4),
+        0,
+    )
+    return [_DOUBTS[one] for one in why.tolist()]
+
+
+_DOUBTS = (
+    "",
+    "every box is marked: look for an arrow or a word that says which one is meant",
+    "every box is undone: look for a sign that says which one is meant after all",
+    "a box is undone and there is ink beside the boxes: look whether one is marked anew",
+    "there is ink beside the boxes: look whether it says which one is meant",
+)

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,7 +42,7 @@ class Sheet:
         return self.readings.values[:, FEATURES.index(name)].astype(np.float64)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class EmptyBoxes:
     """The boxes of a page as they are when empty, in layout order.
 
@@ -60,6 +62,11 @@ class EmptyBoxes:
     inside_known: NDArray[np.bool_]
     inside_sure: NDArray[np.bool_]
     around_known: NDArray[np.bool_]
+
+    @cached_property
+    def print_(self) -> Pictures:
+        """Where there may be print, and how dark: of `patches`, as `widened`; asked of the same boxes for sheet after sheet."""
+        return widened(self.patches)
 
 
 #: Text, whether the layout says that it is printed, and the box' size.
@@ -127,22 +134,43 @@ def added_ink(patches: Pictures, empty: Pictures) -> Pictures:
     Parameters
     ----------
     patches, empty : (N, PATCH_SIDE, PATCH_SIDE) uint8 arrays
-        Boxes, and the same boxes when empty.
+        Boxes, and the same boxes when empty; or one empty one for all of them.
 
     Returns
     -------
     (N, PATCH_SIDE, PATCH_SIDE) uint8 array
         0 where a box is no darker than its empty self.
     """
-    print_ = empty.copy()
-    for axis in (1, 2):
-        ahead, behind = [slice(None)] * 3, [slice(None)] * 3
-        ahead[axis], behind[axis] = slice(1, None), slice(None, -1)
-        widened = print_.copy()
-        np.maximum(widened[tuple(behind)], print_[tuple(ahead)], out=widened[tuple(behind)])
-        np.maximum(widened[tuple(ahead)], print_[tuple(behind)], out=widened[tuple(ahead)])
-        print_ = widened
-    return np.asarray(np.maximum(patches, print_) - print_, dtype=np.uint8)
+    added = np.empty(patches.shape, np.uint8)
+    take_off(patches, np.broadcast_to(widened(empty), patches.shape), added)
+    return added
+
+
+def take_off(patches: Pictures, print_: Pictures, out: Pictures) -> None:
+    """Put into `out`, of the same shape, what is darker than print."""
+    if len(patches):
+        cv2.subtract(_flat(patches), _flat(print_), dst=_flat(out))  # stops at 0
+
+
+def widened(pictures: Pictures) -> Pictures:
+    """Pictures in which each pixel is as dark as the darkest of those around it."""
+    if not len(pictures):
+        return pictures
+    rows = cv2.dilate(pictures.reshape(-1, pictures.shape[2]), np.ones((1, 3), np.uint8))
+    across = np.asarray(rows, np.uint8).reshape(pictures.shape)
+    wide = across.copy()
+    np.maximum(wide[:, 1:], across[:, :-1], out=wide[:, 1:])
+    np.maximum(wide[:, :-1], across[:, 1:], out=wide[:, :-1])
+    return wide
+
+
+def _flat(pictures: Pictures) -> Pictures:
+    return pictures.reshape(len(pictures), -1)
+
+
+def darker(pictures: Pictures, darkness: float) -> NDArray[np.bool_]:
+    """Which pixels are darker than so much, 0 to 1."""
+    return pictures > np.uint8(darkness * 255)  # against a number with a fraction they would be made such numbers first
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,7 +6,7 @@ where the ink alone would leave it open. A mark is never decided where the ink s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,15 +20,18 @@ from scangrade.answers.empty_boxes import (
     PrintKey,
     Sheet,
     added_ink,
+    darker,
     expected,
     learn_empty_boxes,
     print_key,
+    take_off,
 )
+from scangrade.answers.first_look import first_look
 from scangrade.answers.network import Floats
 from scangrade.answers.pens import lower_thirds
 from scangrade.answers.recognise import NO_PEN, SIGHTS, Pen, Sight, context, contexts, recognise
 from scangrade.answers.streaks import streaked
-from scangrade.model import PATCH_SIDE, Convention, Layout, Verdict, no_patches
+from scangrade.model import PATCH_SIDE, Convention, Layout, no_patches
 from scangrade.settings import DecideSettings
 
 #: What marks a box under each convention, and what undoes it; everything else but an empty box is a person's.
@@ -46,22 +49,47 @@ _UNDOES: Mapping[Convention, frozenset[Sight]] = {
 }
 #: Marks that are filled areas rather than lines.
 _FILLED = frozenset({Sight.FILL, Sight.SCRIBBLE, Sight.STRUCK})
+#: Marks that nothing tells apart where each of them means the same.
+_KINDS = ((Sight.FILL, Sight.SCRIBBLE), (Sight.CROSS, Sight.TICK))
+#: Which sights are of a kind with each.
+SAME = np.array([[one is other or any({one, other} <= {*kind} for kind in _KINDS) for other in SIGHTS] for one in SIGHTS])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Judged:
-    """What is said of one box, before the other boxes of its field are looked at."""
+    """What is said of the boxes of some sheets, one after the other, before the other boxes of their fields are looked at.
 
-    verdict: Verdict
-    probability: float  #: of the verdict; of being marked where the verdict is `UNSURE`
-    sight: Sight  #: what it most probably shows
-    filled: bool  #: whether that is a filled area
-    strong: bool  #: whether it is as dark as this writer's other marks
-    ink: float  #: mean darkness that it adds inside the box, 0 to 1
+    Attributes
+    ----------
+    starts : (sheets,) int array
+        Of each sheet, the place of its first box; the others follow in layout order.
+    verdict : (N,) int array
+        Codes of `ink_rules.VERDICTS`.
+    probability : (N,) float32 array
+        Of the verdict; of being marked where that is "unsure".
+    sight : (N,) int array
+        What a box most probably shows: its place in `SIGHTS`.
+    filled : (N,) bool array
+        Whether that is a filled area.
+    strong : (N,) bool array
+        Whether it is as dark as this writer's other marks.
+    ink : (N,) float32 array
+        Mean darkness that it adds inside the box, 0 to 1.
+    added : (N, PATCH_SIDE, PATCH_SIDE) uint8 array
+        Ink beyond the empty boxes.
+    around_known : (N,) bool array
+        Whether what is printed around that very box is known.
+    """
 
-
-#: By box key.
-JudgedBoxes = Mapping[str, Judged]
+    starts: NDArray[np.int64]
+    verdict: ink_rules.Codes
+    probability: Floats
+    sight: NDArray[np.int64]
+    filled: NDArray[np.bool_]
+    strong: NDArray[np.bool_]
+    ink: Floats
+    added: NDArray[np.uint8]
+    around_known: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,7 +117,6 @@ def _learn_trust(sheets: Sequence[Sheet], empty: Mapping[int, EmptyBoxes], setti
     elsewhere, and where the median says that most boxes are marked, nothing is taken off.
     """
     words: dict[PrintKey, list[float]] = {}
-    empty_sight = SIGHTS.index(Sight.EMPTY)
     looked_at = sheets[:: max(1, len(sheets) // settings.most_for_trust)]
     rng = np.random.default_rng(0)  # any boxes, but the same ones every time
     for sheet in looked_at:
@@ -98,7 +125,7 @@ def _learn_trust(sheets: Sequence[Sheet], empty: Mapping[int, EmptyBoxes], setti
         if len(some):
             added = added_ink(sheet.readings.patches, blank.patches)
             known = context(sheet, blank, learn_pen([added], settings=settings))[some]
-            seen = recognise(sheet.readings.patches[some], blank.patches[some], added[some], known)[:, empty_sight]
+            seen = recognise(sheet.readings.patches[some], blank.patches[some], added[some], known)[:, _EMPTY]
             for row, word in zip(some.tolist(), seen.tolist(), strict=True):
                 words.setdefault(print_key(sheet.boxes[row]), []).append(word)
     usual = {key: float(np.median(found)) for key, found in words.items() if len(found) >= settings.least_for_trust}
@@ -116,36 +143,47 @@ def judge(
     convention: Convention,
     *,
     settings: DecideSettings,
-) -> Iterator[tuple[JudgedBoxes, list[JudgedBoxes]]]:
-    """Judge the boxes of booklets.
+) -> Judged:
+    """Judge the boxes of booklets, all together.
 
     Parameters
     ----------
     booklets : sequence of (sheets, spare sheets)
-        Pages of a booklet, from which the writer's pen is learned, and further images of them.
+        Pages of a booklet, from which the writer's pen is learned, and further images of them. At least one sheet in all.
     learned : FormLearned
         From sheets with the same pages.
     convention : Convention
     settings : DecideSettings
 
-    Yields
-    ------
-    JudgedBoxes, list of JudgedBoxes
-        For each booklet, in order: of its pages together, and of each spare sheet.
+    Returns
+    -------
+    Judged
+        Of all sheets, in the order of booklets and within each of sheets and spare sheets.
     """
-    some: list[tuple[Sequence[Sheet], Sequence[Sheet]]] = []
-    boxes = 0
-    for own, others in booklets:
-        some.append((own, others))
-        boxes += sum(len(sheet.boxes) for sheet in (*own, *others))
-        if boxes > _AT_ONCE:
-            yield from _judge_some(some, learned, convention, settings)
-            some, boxes = [], 0
-    yield from _judge_some(some, learned, convention, settings)
+    sheets = [sheet for own, others in booklets for sheet in (*own, *others)]
+    writers = [writer for writer, (own, others) in enumerate(booklets) for _ in (*own, *others)]
+    spare = [spare for own, others in booklets for spare in (*[False] * len(own), *[True] * len(others))]
+    boxes = _Boxes.of(sheets, [expected(sheet, learned.empty[sheet.page]) for sheet in sheets], writers)
+    told_by = boxes.each(np.where(spare, -1, boxes.writers))
+    pens = _learn_pens(boxes.inside, boxes.ink, told_by, len(booklets), settings)
+    by_ink = np.concatenate(ink_rules.judge(booklets, learned.ink, convention, settings=settings.ink))
+    seen = _recognised(boxes, pens, by_ink, convention, settings)
+    sure = np.concatenate([one.inside_sure for one in boxes.blanks])
+    alike = np.where(_alike(boxes, settings), np.where(sure, 2, 1), 0)
+    trust = np.concatenate([learned.trust[sheet.page] for sheet in sheets])
+    streaks = _streaks(boxes, seen, by_ink, settings)
+    verdict, probability = _verdicts(seen, by_ink, alike, streaks, trust, convention, settings)
+    sight, filled = seen.argmax(axis=1), _share(seen, _FILLED) >= 0.5
+    strong = boxes.ink >= settings.strong_share_of_pen * boxes.each([pens[writer].ink for writer in writers])
+    ink = boxes.ink.copy()
+    away = np.isnan(np.concatenate([sheet.feature("ink") for sheet in sheets]))  # a box outside of the image
+    verdict[away], probability[away], sight[away] = ink_rules.UNSURE, 0.5, _EMPTY
+    filled[away], strong[away], ink[away] = False, False, 0.0
+    around_known = np.concatenate([one.around_known for one in boxes.blanks])
+    return Judged(boxes.starts[:-1], verdict, probability, sight, filled, strong, ink, boxes.added, around_known)
 
 
-_AT_ONCE = 4096  # boxes looked at together: as many as keep the matrix products busy
-
+_EMPTY = SIGHTS.index(Sight.EMPTY)
 _WELL_INSIDE = slice(INSIDE.start + 2, INSIDE.stop - 2)
 
 
@@ -154,8 +192,10 @@ class _Boxes:
     """The boxes of some sheets, one after the other."""
 
     sheets: Sequence[Sheet]
+    pictures: Sequence[NDArray[np.uint8]]  #: of each sheet, which its readings may have to unpack
     blanks: Sequence[EmptyBoxes]  #: what each sheet's boxes look like when empty
     writers: NDArray[np.int64]  #: whose each sheet is
+    starts: NDArray[np.int64]  #: of each sheet, the place of its first box; and of what follows the last
     added: NDArray[np.uint8]  #: ink beyond the empty boxes
     inside: Floats  #: of that, well within the frames: (N, pixels), 0 to 1
     ink: Floats  #: and its mean
@@ -163,19 +203,34 @@ class _Boxes:
     @classmethod
     def of(cls, sheets: Sequence[Sheet], blanks: Sequence[EmptyBoxes], writers: Sequence[int]) -> _Boxes:
         """Look at the boxes of sheets, at least one."""
-        patches, empty = (np.concatenate(some) for some in zip(*_pictures(sheets, blanks), strict=True))
-        added = added_ink(patches, empty)
+        starts = np.concatenate([[0], np.cumsum([len(sheet.boxes) for sheet in sheets])])
+        added = np.empty((starts[-1], PATCH_SIDE, PATCH_SIDE), np.uint8)
+        pictures = [sheet.readings.patches for sheet in sheets]
+        for picture, blank, start, end in zip(pictures, blanks, starts, starts[1:], strict=False):
+            take_off(picture, blank.print_, added[start:end])
         inside = _inside(added)
-        return cls(sheets, blanks, np.array(writers), added, inside, inside.mean(axis=1))
+        return cls(sheets, pictures, blanks, np.array(writers), starts, added, inside, inside.mean(axis=1))
 
     def each(self, of_sheets: Sequence[float] | NDArray[np.float64] | NDArray[np.int64]) -> NDArray[Any]:
         """What is known of each sheet, for each of its boxes."""
-        return np.repeat(np.asarray(of_sheets), [len(sheet.boxes) for sheet in self.sheets])
+        return np.repeat(np.asarray(of_sheets), np.diff(self.starts))
 
+    def empty(self, rows: NDArray[np.intp]) -> NDArray[np.uint8]:
+        """Some boxes, in ascending order, as they are when empty."""
+        return self._of_each([one.patches for one in self.blanks], rows)
 
-def _pictures(sheets: Sequence[Sheet], blanks: Sequence[EmptyBoxes]) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
-    for sheet, blank in zip(sheets, blanks, strict=True):
-        yield sheet.readings.patches, blank.patches
+    def patches(self, rows: NDArray[np.intp]) -> NDArray[np.uint8]:
+        """Some boxes, in ascending order, as they are."""
+        return self._of_each(self.pictures, rows)
+
+    def _of_each(self, pictures: Sequence[NDArray[np.uint8]], rows: NDArray[np.intp]) -> NDArray[np.uint8]:
+        cuts = np.searchsorted(rows, self.starts)
+        pieces = (
+            of_sheet[rows[first:last] - start]
+            for of_sheet, start, first, last in zip(pictures, self.starts, cuts, cuts[1:], strict=False)
+            if first < last
+        )
+        return np.concatenate([no_patches(), *pieces])
 
 
 def _inside(added: NDArray[np.uint8]) -> Floats:
@@ -214,71 +269,54 @@ def _learn_pens(inside: Floats, ink: Floats, writer: NDArray[np.int64], writers:
     ]
 
 
-def _judge_some(
-    booklets: Sequence[tuple[Sequence[Sheet], Sequence[Sheet]]],
-    learned: FormLearned,
-    convention: Convention,
-    settings: DecideSettings,
-) -> Iterator[tuple[JudgedBoxes, list[JudgedBoxes]]]:
-    sheets = [sheet for own, others in booklets for sheet in (*own, *others)]
-    if not sheets:
-        yield from (({}, []) for _ in booklets)
-        return
-    writers = [writer for writer, (own, others) in enumerate(booklets) for _ in (*own, *others)]
-    spare = [spare for own, others in booklets for spare in (*[False] * len(own), *[True] * len(others))]
-    boxes = _Boxes.of(sheets, [expected(sheet, learned.empty[sheet.page]) for sheet in sheets], writers)
-    told_by = boxes.each(np.where(spare, -1, boxes.writers))
-    pens = _learn_pens(boxes.inside, boxes.ink, told_by, len(booklets), settings)
-    by_ink = np.concatenate(ink_rules.judge(booklets, learned.ink, convention, settings=settings.ink))
-    seen = _recognised(boxes, pens, settings)
-    strong = boxes.ink >= settings.strong_share_of_pen * boxes.each([pens[writer].ink for writer in writers])
-    sure = np.concatenate([one.inside_sure for one in boxes.blanks])
-    alike = np.where(_alike(boxes, settings), np.where(sure, 2, 1), 0)
-    trust = np.concatenate([learned.trust[sheet.page] for sheet in sheets])
-    streaks = _streaks(boxes, seen, by_ink, settings)
-    rows = _verdicts(seen, by_ink, alike, streaks, trust, boxes.ink, strong, convention, settings)
-    for k in np.flatnonzero(np.isnan(np.concatenate([sheet.feature("ink") for sheet in sheets]))).tolist():
-        rows[k] = _NOT_SEEN
-    judged: list[JudgedBoxes] = []
-    start = 0
-    keys = {sheet.page: [box.key for box in sheet.boxes] for sheet in sheets}
-    for sheet in sheets:
-        judged.append(dict(zip(keys[sheet.page], rows[start : start + len(sheet.boxes)], strict=True)))
-        start += len(sheet.boxes)
-    place = 0
-    for own, others in booklets:
-        merged = {key: verdict for sheet in judged[place : place + len(own)] for key, verdict in sheet.items()}
-        place += len(own)
-        yield merged, judged[place : place + len(others)]
-        place += len(others)
-
-
-#: A box outside of the image.
-_NOT_SEEN = Judged(Verdict.UNSURE, 0.5, Sight.EMPTY, filled=False, strong=False, ink=0.0)
-
-
-def _recognised(boxes: _Boxes, pens: Sequence[Pen], settings: DecideSettings) -> Floats:
+def _recognised(
+    boxes: _Boxes, pens: Sequence[Pen], by_ink: ink_rules.Codes, convention: Convention, settings: DecideSettings
+) -> Floats:
     """What boxes show; those in which and around which nothing at all was added are not bothered with."""
     added = boxes.added
-    plain = added.reshape(len(added), -1).max(axis=1) <= settings.plain_below * 255
+    plain = added.reshape(len(added), -1).max(axis=1) <= int(settings.plain_below * 255)
     plain &= boxes.ink <= settings.plain_ink
     seen = np.zeros((len(added), len(SIGHTS)), np.float32)
-    seen[:, SIGHTS.index(Sight.EMPTY)] = settings.most_certain
+    seen[:, _EMPTY] = settings.most_certain
     some = np.flatnonzero(~plain)
     if len(some):
-        patches, empty = (
-            np.concatenate(pictures)[some] for pictures in zip(*_pictures(boxes.sheets, boxes.blanks), strict=True)
-        )
         known = contexts(boxes.sheets, boxes.blanks, [pens[writer] for writer in boxes.writers.tolist()])[some]
-        seen[some] = recognise(patches, empty, added[some], known)
+        seen[some] = _seen(
+            (boxes.patches(some), boxes.empty(some), added[some]), known, _agreeing(convention)[by_ink[some]], settings
+        )
     return seen
+
+
+def _seen(
+    pictures: tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]],
+    known: Floats,
+    likely: NDArray[np.bool_],
+    settings: DecideSettings,
+) -> Floats:
+    """What boxes show: at a first look where that is sure of what is `likely`, (N, len(SIGHTS)), else after a closer one."""
+    seen = first_look(*pictures, known)
+    word = np.where(likely & SAME[seen.argmax(axis=1)], seen, 0).sum(axis=1)
+    left = np.flatnonzero(word < settings.first_look_from)
+    patches, empty, added = (one[left] for one in pictures)
+    seen[left] = recognise(patches, empty, added, known[left])
+    return seen
+
+
+def _agreeing(convention: Convention) -> NDArray[np.bool_]:
+    """Which sights mean what the ink says, by its code: (codes, len(SIGHTS)); none where that leaves a box open."""
+    marks, undoes = (np.array([one in wanted for one in SIGHTS]) for wanted in (_MARKS[convention], _UNDOES[convention]))
+    found = np.zeros((len(ink_rules.VERDICTS), len(SIGHTS)), np.bool_)
+    found[ink_rules.MARKED] = marks
+    found[[ink_rules.EMPTY, ink_rules.UNDONE]] = undoes
+    found[[ink_rules.EMPTY, ink_rules.UNDONE], _EMPTY] = True
+    return found
 
 
 def _alike(boxes: _Boxes, settings: DecideSettings) -> NDArray[np.bool_]:
     """Which boxes look much like the empty one."""
     within = (boxes.ink <= settings.plain_ink) & (boxes.inside.max(axis=1) <= settings.alike_inside)
     some = np.flatnonzero(within)
-    dark = boxes.added[some] > settings.alike_dark * 255
+    dark = darker(boxes.added[some], settings.alike_dark)
     around = np.count_nonzero(dark, axis=(1, 2)) - np.count_nonzero(dark[:, INSIDE, INSIDE], axis=(1, 2))
     within[some] = around <= settings.alike_around * _AROUND
     return np.asarray(within)
@@ -290,12 +328,13 @@ _AROUND = PATCH_SIDE**2 - (INSIDE.stop - INSIDE.start) ** 2  # pixels of a patch
 def _streaks(boxes: _Boxes, seen: Floats, by_ink: ink_rules.Codes, settings: DecideSettings) -> NDArray[np.bool_]:
     """Which boxes that the ink leaves open, and the network thinks empty, hold but a line that runs through more questions."""
     found = np.zeros(len(seen), np.bool_)
-    maybe = (by_ink == ink_rules.UNSURE) & (seen[:, SIGHTS.index(Sight.EMPTY)] >= settings.unmarked_if_agreed)
+    maybe = (by_ink == ink_rules.UNSURE) & (seen[:, _EMPTY] >= settings.unmarked_if_agreed)
     some = np.flatnonzero(maybe)
     if not len(some):
         return found
-    empty = np.concatenate([blank.patches for blank in boxes.blanks])[some]
-    lines = some[streaked(boxes.added[some], empty, settings=settings)]
+    lines = some[streaked(boxes.added[some], boxes.empty(some), settings=settings)]
+    if not len(lines):
+        return found
     fields = [box.field for sheet in boxes.sheets for box in sheet.boxes]
     writers = boxes.each(boxes.writers)
     by_writer: dict[int, set[str]] = {}
@@ -311,21 +350,16 @@ def _verdicts(
     alike: NDArray[np.int_],
     streaks: NDArray[np.bool_],
     trust: Floats,
-    ink: Floats,
-    strong: NDArray[np.bool_],
     convention: Convention,
     settings: DecideSettings,
-) -> list[Judged]:
-    """What the sights of boxes mean under a convention, where both witnesses allow it.
+) -> tuple[ink_rules.Codes, Floats]:
+    """What the sights of boxes mean under a convention, where both witnesses allow it, and how probable that is.
 
     `alike` is 1 for boxes that look like the empty one, 2 where what that looks like is beyond doubt, else 0; `streaks`
     are boxes whose ink is explained by dirt on the glass; `trust` is as `FormLearned.trust`.
     """
-    marked, undone, filled = (
-        seen[:, [index for index, one in enumerate(SIGHTS) if one in wanted]].sum(axis=1)
-        for wanted in (_MARKS[convention], _UNDOES[convention], _FILLED)
-    )
-    void = seen[:, SIGHTS.index(Sight.EMPTY)]
+    marked, undone = _share(seen, _MARKS[convention]), _share(seen, _UNDOES[convention])
+    void = seen[:, _EMPTY]
     # an undone cross and an empty box are the same answer, so their probabilities stand together
     unmarked = void + undone
     ink_marked = by_ink == ink_rules.MARKED
@@ -348,15 +382,9 @@ def _verdicts(
         ink_rules.UNSURE,
     )
     probability = np.select((is_marked, is_unmarked), (marked, unmarked), np.clip(marked, 0.01, 0.99))
-    return [
-        Judged(ink_rules.VERDICTS[verdict], one, SIGHTS[sight], is_filled, is_strong, darkness)
-        for verdict, one, sight, is_filled, is_strong, darkness in zip(
-            verdicts.tolist(),
-            np.minimum(probability, settings.most_certain).tolist(),
-            seen.argmax(axis=1).tolist(),
-            (filled >= 0.5).tolist(),
-            strong.tolist(),
-            ink.tolist(),
-            strict=True,
-        )
-    ]
+    return verdicts, np.minimum(probability, np.float32(settings.most_certain))
+
+
+def _share(seen: Floats, wanted: Collection[Sight]) -> Floats:
+    """How probable it is that a box shows any of these."""
+    return np.asarray(seen[:, [index for index, one in enumerate(SIGHTS) if one in wanted]].sum(axis=1))

@@ -7,7 +7,9 @@ a row of pixels are plain matrices as they stand, or copies of long pieces, and 
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import lru_cache
 from importlib.resources import files
 from typing import Final, Self
@@ -20,6 +22,12 @@ Floats = NDArray[np.float32]
 
 _AT_ONCE: Final = 256  # pictures: few enough for a layer's row to stay in a processor's cache
 _ZERO: Final = np.float32(0)
+
+
+def single_thread() -> AbstractContextManager[object]:
+    """Matrix products by one thread: as small as these they keep a second one busy with waiting, at twice the processor time."""
+    limit: AbstractContextManager[object] = _products().limit(limits=1, user_api="blas")
+    return limit
 
 
 @lru_cache(maxsize=1)
@@ -98,11 +106,12 @@ class Networks:
         result = np.empty((count, self.classes), np.float32)
         if not count:
             return result
-        layers = _Layers(self, pictures[0].shape[1], min(count, _AT_ONCE))
-        # products as small as these keep a second thread busy with waiting: twice the processor time for the same result
-        with _products().limit(limits=1, user_api="blas"):
-            for start in range(0, count, _AT_ONCE):
-                some = slice(start, start + _AT_ONCE)
+        # in equal parts: the last one would cost as much as the others, however little it holds
+        at_once = math.ceil(count / math.ceil(count / _AT_ONCE))
+        layers = _Layers(self, pictures[0].shape[1], at_once)
+        with single_thread():
+            for start in range(0, count, at_once):
+                some = slice(start, start + at_once)
                 found = self._some([one[some] for one in pictures], known[some], layers)
                 result[some] = found.T
         return result

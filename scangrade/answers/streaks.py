@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from scangrade.answers.empty_boxes import INSIDE
+from scangrade.answers.empty_boxes import INSIDE, darker
 from scangrade.settings import DecideSettings
 
 
@@ -26,7 +26,7 @@ def streaked(added: NDArray[np.uint8], empty: NDArray[np.uint8], *, settings: De
     -------
     (N,) bool array
     """
-    dark = added > settings.streak_from * 255
+    dark = darker(added, settings.streak_from)
     near = _widened(dark)  # the scan may be askew
     print_ = _widened(_widened((empty >= settings.streak_clear * 255).transpose(0, 2, 1)).transpose(0, 2, 1))
     clear = ~print_  # elsewhere print hides the line, as it does in `added`

@@ -18,9 +18,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scangrade.answers.empty_boxes import INSIDE, EmptyBoxes, Sheet, added_ink
+from scangrade.answers.empty_boxes import INSIDE, EmptyBoxes, Sheet, added_ink, darker
 from scangrade.answers.network import Floats, Networks
-from scangrade.model import PATCH_SIDE, Box
+from scangrade.model import Box
 
 #: Pixels of a view's side, and per millimetre: so much around a mark that a word beside it is in view, and thin enough for a pencil.
 VIEW_SIDE: Final = 56
@@ -54,26 +54,26 @@ class Surroundings:
     near: tuple[int, ...]
 
 
-def ink_around(sheet: Sheet, empty: EmptyBoxes, *, darkness: float) -> NDArray[np.float64]:
-    """How much ink, that is not the form's, lies around each box of a sheet, outside of its frame, as far as its picture reaches.
+def ink_around(added: NDArray[np.uint8], *, darkness: float) -> NDArray[np.int64]:
+    """How much ink, that is not the form's, lies around boxes, outside of their frames, as far as their pictures reach.
 
     Parameters
     ----------
-    sheet : Sheet
-    empty : EmptyBoxes
-        Its boxes as they are when empty.
+    added : (N, PATCH_SIDE, PATCH_SIDE) uint8 array
+        Ink beyond the empty boxes.
     darkness : float
         From which on it is ink, 0 to 1.
 
     Returns
     -------
-    (N,) float array
-        Square millimetres; none where it is not known what is printed there.
+    (N,) int array
+        Pixels.
     """
-    dark = added_ink(sheet.readings.patches, empty.patches) > darkness * 255
-    outside = dark.sum(axis=(1, 2)) - dark[:, _FRAMED, _FRAMED].sum(axis=(1, 2))
-    pixels = np.array([4 * box.width_mm * box.height_mm for box in sheet.boxes]) / PATCH_SIDE**2
-    return np.asarray(outside * pixels * empty.around_known)
+    found = np.zeros(len(added), np.int64)
+    some = np.flatnonzero(darker(added.reshape(len(added), -1).max(axis=1), darkness))  # in most there is nothing
+    dark = darker(added[some], darkness)
+    found[some] = np.count_nonzero(dark, axis=(1, 2)) - np.count_nonzero(dark[:, _FRAMED, _FRAMED], axis=(1, 2))
+    return found
 
 
 #: A box with its frame, in its picture.

@@ -163,9 +163,10 @@ def score(
         else:
             worth = _any_of(asked, [_in_doubt(one, _worth(one, limits), doubtful) for one in asked])
         flags += worth.flags
-        if worth.waits_for and worth.low != worth.high:
+        points = _certain(worth.low, worth.high)
+        if worth.waits_for and points is None:
             waiting[worth.waits_for].append(question.id)
-        scores.append(QuestionScore(question.id, _certain(worth.low, worth.high), worth.low, worth.high, worth.rule))
+        scores.append(QuestionScore(question.id, points, worth.low, worth.high, worth.rule))
     low = exam_points({one.question: one.low for one in scores}, rubric)
     high = exam_points({one.question: one.high for one in scores}, rubric)
     card = Scorecard(booklet, version or "", tuple(scores), _certain(low, high), low, high)
@@ -463,7 +464,7 @@ def _span(low: Fraction, high: Fraction) -> str:
 
 
 def _certain(low: Fraction, high: Fraction) -> Fraction | None:
-    return low if low == high else None
+    return low if low is high or low == high else None
 
 
 def _is_doubtful(page: int, doubtful: frozenset[int]) -> bool:

@@ -28,7 +28,7 @@ from scangrade.settings import DECIDE
 from tests.training.classes import targets
 
 WEIGHTS = Path(__file__).parents[2] / "scangrade" / "answers" / "marks.npz"
-_HELD_OUT = 8  # one batch in so many
+HELD_OUT = 8  #: one batch in so many
 _PLAIN_KEPT = 0.35  # share of the untouched boxes that are learned from: they are most, and easy
 
 
@@ -194,6 +194,11 @@ def _varied(pictures: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return torch.stack([patch, empty, added], dim=1)
 
 
+def varied_pictures(examples: Examples, index: NDArray[np.intp], generator: torch.Generator) -> torch.Tensor:
+    """What the network sees of some boxes while it learns, (N, 3, PATCH_SIDE, PATCH_SIDE)."""
+    return _varied(_batch(examples, index)[0], generator)
+
+
 def train(examples: Examples, *, epochs: int, seed: int) -> Net:
     """Train one network."""
     torch.manual_seed(seed)
@@ -312,8 +317,8 @@ def main() -> None:
     asked = parser.parse_args()
     files = sorted(asked.folder.glob("batch-*.npz"))
     rng = np.random.default_rng(1)
-    learned_from = load([one for number, one in enumerate(files) if number % _HELD_OUT], rng)
-    held_out = load(files[::_HELD_OUT], rng)
+    learned_from = load([one for number, one in enumerate(files) if number % HELD_OUT], rng)
+    held_out = load(files[::HELD_OUT], rng)
     print(f"{len(learned_from.right)} boxes to learn from, of {len(files)} batches", flush=True)
     right = torch.from_numpy(held_out.right)
     nets, heats, sums = [], [], np.zeros(held_out.right.shape, np.float32)
