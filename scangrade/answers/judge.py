@@ -197,6 +197,7 @@ class _Boxes:
     writers: NDArray[np.int64]  #: whose each sheet is
     starts: NDArray[np.int64]  #: of each sheet, the place of its first box; and of what follows the last
     added: NDArray[np.uint8]  #: ink beyond the empty boxes
+    darkest: NDArray[np.uint8]  #: of that, the darkest pixel anywhere: (N,)
     inside: Floats  #: of that, well within the frames: (N, pixels), 0 to 1
     ink: Floats  #: and its mean
 
@@ -209,7 +210,8 @@ class _Boxes:
         for picture, blank, start, end in zip(pictures, blanks, starts, starts[1:], strict=False):
             take_off(picture, blank.print_, added[start:end])
         inside = _inside(added)
-        return cls(sheets, pictures, blanks, np.array(writers), starts, added, inside, inside.mean(axis=1))
+        darkest = added.reshape(len(added), -1).max(axis=1)
+        return cls(sheets, pictures, blanks, np.array(writers), starts, added, darkest, inside, inside.mean(axis=1))
 
     def each(self, of_sheets: Sequence[float] | NDArray[np.float64] | NDArray[np.int64]) -> NDArray[Any]:
         """What is known of each sheet, for each of its boxes."""
@@ -274,7 +276,7 @@ def _recognised(
 ) -> Floats:
     """What boxes show; those in which and around which nothing at all was added are not bothered with."""
     added = boxes.added
-    plain = added.reshape(len(added), -1).max(axis=1) <= int(settings.plain_below * 255)
+    plain = boxes.darkest <= int(settings.plain_below * 255)
     plain &= boxes.ink <= settings.plain_ink
     seen = np.zeros((len(added), len(SIGHTS)), np.float32)
     seen[:, _EMPTY] = settings.most_certain
@@ -314,11 +316,11 @@ def _agreeing(convention: Convention) -> NDArray[np.bool_]:
 
 def _alike(boxes: _Boxes, settings: DecideSettings) -> NDArray[np.bool_]:
     """Which boxes look much like the empty one."""
-    within = (boxes.ink <= settings.plain_ink) & (boxes.inside.max(axis=1) <= settings.alike_inside)
-    some = np.flatnonzero(within)
+    within = boxes.ink <= settings.plain_ink
+    some = np.flatnonzero(within & (boxes.darkest > int(255 * min(settings.alike_inside, settings.alike_dark))))
     dark = darker(boxes.added[some], settings.alike_dark)
     around = np.count_nonzero(dark, axis=(1, 2)) - np.count_nonzero(dark[:, INSIDE, INSIDE], axis=(1, 2))
-    within[some] = around <= settings.alike_around * _AROUND
+    within[some] = (around <= settings.alike_around * _AROUND) & (boxes.inside[some].max(axis=1) <= settings.alike_inside)
     return np.asarray(within)
 
 

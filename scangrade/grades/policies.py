@@ -12,10 +12,9 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final
 
-from scangrade.grades.rounding import exact
+from scangrade.grades.rounding import exact, extremes
 from scangrade.model import Keys, Policy, Question, RExamsRule, Void
 
-_ZERO: Final = Fraction(0)
 HALF: Final = Fraction(1, 2)
 _CREDIT_BOX: Final = re.compile(r"(\d+)(H?)")
 
@@ -272,9 +271,7 @@ def widest(question: Question, version: str) -> tuple[Fraction, Fraction]:
         return held, held
     if question.policy in SUMMED:
         return _widest_sum(question, version)
-    if question.policy is Policy.OPEN and question.floor is None and question.points.numerator >= 0:
-        return _ZERO, question.points  # most questions of many exams; fractions are slow to compare
-    earned = [_ZERO, question.points]
+    earned = [Fraction(0), question.points]
     if question.policy is Policy.SINGLE:
         wrong = wrong_points(question)
         earned = [question.points, wrong, question.blank, wrong if question.multiple is None else question.multiple]
@@ -288,7 +285,7 @@ def widest(question: Question, version: str) -> tuple[Fraction, Fraction]:
             earned += [sharing(question, one) * question.points for one in counts]
     elif question.policy is Policy.OPEN and question.floor is not None:
         earned.append(question.floor)
-    return min(earned), max(earned)
+    return extremes(earned)
 
 
 def void_points(question: Question) -> Fraction:

@@ -7,7 +7,8 @@ Inside, points are fractions. Rounding is half up: a half goes away from zero, a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import operator
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
 
@@ -40,6 +41,22 @@ def summed(points: Iterable[Fraction]) -> Fraction:
     parts = [one.as_integer_ratio() for one in points]
     common = math.lcm(*(below for _, below in parts))
     return Fraction(sum(above * (common // below) for above, below in parts), common)
+
+
+def extremes(points: Sequence[Fraction]) -> tuple[Fraction, Fraction]:
+    """The least and the most of some points; whole ones are compared as such, since comparing fractions takes ten times as long.
+
+    Examples
+    --------
+    >>> extremes([Fraction(2), Fraction(-1), Fraction(1, 2)])
+    (Fraction(-1, 1), Fraction(2, 1))
+    """
+    if all(one.denominator == 1 for one in points):
+        return min(points, key=_above), max(points, key=_above)
+    return min(points), max(points)
+
+
+_above = operator.attrgetter("numerator")
 
 
 def to_step(points: Fraction, step: Fraction) -> Fraction:
