@@ -2,9 +2,9 @@
 
 A box is compared with what it looks like empty (the blank form, or the same print elsewhere in the batch), never only with the boxes
 beside it, so that a blank sheet stays blank; and with this writer's own pen, so that light pencil is a mark in one booklet and
-an erased ghost in another. What it shows is recognised by a trained network (`recognise.py`), as probabilities, and held against what
-the ink alone says (`ink_rules.py`). What a cross and a complete fill mean is the form's convention, and on top of that stands what the
-boxes of a question mean together.
+an erased ghost in another. What it shows is recognised by trained networks (`first_look.py`, `recognise.py`), as probabilities, and held
+against what the ink alone says (`ink_rules.py`). What a cross and a complete fill mean is the form's convention, and on top of that stands
+what the boxes of a question mean together.
 """
 
 from __future__ import annotations
