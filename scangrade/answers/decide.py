@@ -40,7 +40,7 @@ _EMPTY, _PARTIAL, _STRAY = (SIGHTS.index(one) for one in (Sight.EMPTY, Sight.PAR
 #: Marks that are lines rather than filled areas.
 _THIN = [SIGHTS.index(one) for one in (Sight.CROSS, Sight.TICK, Sight.LINE)]
 
-_AT_ONCE = 4096  # boxes looked at together: as many as keep the matrix products busy
+_AT_ONCE = 8192  # boxes looked at together: as many as keep the matrix products busy, and no more than stay unpacked
 
 #: Steps of the probability that is told.
 _STEPS = 10_000

@@ -264,14 +264,22 @@ def credit_value(box: str) -> Fraction:
     return Fraction(match[1]) + (HALF if match[2] else 0)
 
 
+_NOTHING = Fraction(0)
+
+
 def widest(question: Question, version: str) -> tuple[Fraction, Fraction]:
     """Least and most points of a question, whatever is marked: holds for every policy."""
     if question.void is not None:
         held = void_points(question)
         return held, held
+    if question.policy is Policy.OPEN and question.floor is None and question.points.numerator >= 0:
+        return (
+            _NOTHING,
+            question.points,
+        )  # at once, since it is asked of nearly all questions of a booklet until their points are in
     if question.policy in SUMMED:
         return _widest_sum(question, version)
-    earned = [Fraction(0), question.points]
+    earned = [_NOTHING, question.points]
     if question.policy is Policy.SINGLE:
         wrong = wrong_points(question)
         earned = [question.points, wrong, question.blank, wrong if question.multiple is None else question.multiple]
