@@ -25,9 +25,9 @@ from scangrade import settings
 from scangrade.answers.decisions import fold
 from scangrade.check import Definitions
 from scangrade.conclude import Read, added_pages, grade_booklets, lay_decisions, made_by_hand
+from scangrade.derive import keep_results, page_finder, results_of, uncollected, write_files
 from scangrade.errors import OutputError, UsageError
 from scangrade.export.tables import FLAGS, GRADEBOOK, MARKS, PAGES, SCORES
-from scangrade.grade import keep_results, page_finder, results_of, uncollected, write_files
 from scangrade.model import (
     Decisions,
     FieldKind,

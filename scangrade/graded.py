@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scangrade.check import Definitions
-from scangrade.grade import grade_again, write_files
+from scangrade.derive import grade_again, write_files
 from scangrade.opening import open_graded_run, recorded_definitions
 from scangrade.run.kept import Kept
 from scangrade.run.store import Store

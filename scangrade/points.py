@@ -19,9 +19,9 @@ from typing import Final
 from scangrade import __version__
 from scangrade.answers.decisions import fold, of_booklet
 from scangrade.check import Definitions
+from scangrade.derive import Results, keep_results, results_of, uncollected, write_files
 from scangrade.errors import ExitCode, Issue, PointsError, Severity, UsageError, near_miss
 from scangrade.export.changes import changes_table
-from scangrade.grade import Results, keep_results, results_of, uncollected, write_files
 from scangrade.grades.by_hand import criteria_value, given_points, given_words, points_in
 from scangrade.grades.compare import Change, changes
 from scangrade.grades.gradebook import COLUMNS, GRADE, booklet_number

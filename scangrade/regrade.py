@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scangrade.check import Definitions
+from scangrade.derive import Results, keep_results, results_of, uncollected, write_files
 from scangrade.errors import ExitCode, Issue, UsageError
 from scangrade.export.changes import changes_table, comparison_table
 from scangrade.export.comparison_picture import comparison_picture
-from scangrade.grade import Results, keep_results, results_of, uncollected, write_files
 from scangrade.grades.compare import Change, Comparison, changes, compare
 from scangrade.model import Entry, Identity, Scorecard, Topic
 from scangrade.opening import open_graded_run, record_rubric, recorded_definitions, recorded_rubric

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from scangrade import settings
 from scangrade.answers.decisions import fold, last_redoable, last_undoable, with_entries
-from scangrade.grade import derive, grade
+from scangrade.derive import derive
+from scangrade.grade import grade
 from scangrade.model import (
     NOBODY,
     NOTHING_DECIDED,

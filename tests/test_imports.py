@@ -25,6 +25,7 @@ LAYERS: list[set[str]] = [
     {"review", "regrade", "points", "forget", "report", "annotate", "deliver"},
     {"graded"},
     {"grade", "audit", "authoring"},
+    {"derive"},
     {"standing"},
     {"conclude"},
     {"reading", "opening", "export"},

@@ -11,7 +11,7 @@ import pytest
 
 from scangrade.answers.decisions import fold
 from scangrade.authoring.scanner import ScannedImage
-from scangrade.grade import derive, results_of
+from scangrade.derive import derive, results_of
 from scangrade.model import Entry, PageFate, Topic
 from scangrade.opening import recorded_definitions
 from scangrade.run.journal import Journal

@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 from scangrade import __version__
 from scangrade.answers.decisions import assigned_booklet, last_redoable, last_undoable
 from scangrade.check import Definitions
+from scangrade.derive import uncollected
 from scangrade.errors import OutputError
 from scangrade.export.tables import pages_table
-from scangrade.grade import uncollected
 from scangrade.grades.by_hand import criteria_of, criteria_value, points_in
 from scangrade.grades.policies import criteria_points, widest
 from scangrade.grades.rounding import exact

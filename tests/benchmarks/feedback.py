@@ -19,7 +19,8 @@ from pathlib import Path
 
 import pikepdf
 
-from scangrade.grade import grade, grade_again, write_files
+from scangrade.derive import grade_again, write_files
+from scangrade.grade import grade
 from scangrade.opening import open_run, recorded_definitions
 from scangrade.paper.pdf_page import placed_image
 from scangrade.settings import RASTERISE

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from scangrade.answers.decisions import fold
 from scangrade.definitions.layout import load_layout
-from scangrade.grade import derive, grade, uncollected
+from scangrade.derive import derive, uncollected
+from scangrade.grade import grade
 from scangrade.model import FieldKind, Layout
 from scangrade.opening import open_run, recorded_definitions
 from scangrade.regrade import compare_rubrics, regrade

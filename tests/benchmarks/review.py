@@ -27,7 +27,8 @@ from typing import BinaryIO
 from playwright.sync_api import Page, expect, sync_playwright
 
 from scangrade.authoring.samples import make_demo
-from scangrade.grade import grade, grade_again, write_files
+from scangrade.derive import grade_again, write_files
+from scangrade.grade import grade
 from scangrade.opening import open_run, recorded_definitions
 from scangrade.run.kept import Kept
 from scangrade.run.store import Store

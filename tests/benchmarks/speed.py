@@ -32,7 +32,7 @@ import pandas as pd  # noqa: F401 - so that nobody's share holds the time to imp
 import pikepdf
 from PIL import Image
 
-import scangrade.grade as grading
+import scangrade.derive as deriving
 import scangrade.paper.locate
 import scangrade.paper.read
 from scangrade import conclude, settings
@@ -240,16 +240,16 @@ def grades(scratch: Path) -> Table:
     with Store(run) as store:
         record_definitions(store, definitions)
         _fill(store, definitions, numbers)
-        homes = {"collate": conclude, "decide": conclude, "identify": conclude, "score": conclude, "gradebook": grading}
+        homes = {"collate": conclude, "decide": conclude, "identify": conclude, "score": conclude, "gradebook": deriving}
         clock = Clock()
         began = time.process_time()
         pages = clock.timed(store.pages, "load")()
         with ExitStack() as stack:
             for name, home in homes.items():
                 stack.enter_context(mock.patch.object(home, name, clock.timed(getattr(home, name), name)))
-            with grading.uncollected():
-                results = grading.derive(pages, definitions)
-                clock.timed(grading.write_files, "write")(run, results, definitions)
+            with deriving.uncollected():
+                results = deriving.derive(pages, definitions)
+                clock.timed(deriving.write_files, "write")(run, results, definitions)
         total = time.process_time() - began
     pure = sum(clock.spent[name] for name in homes)
     rows = [(name, f"{clock.spent[name]:.2f}", "") for name in ("load", *homes, "write")]
