@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tracemalloc
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -125,6 +125,14 @@ def test_pictures_are_packed_well_and_those_of_older_runs_are_still_unpacked() -
     for kept in (data, older):
         pictures = PackedReadings.of(readings.values, kept)
         assert np.array_equal(pictures.patches, readings.patches) and np.array_equal(pictures.ink_map, readings.ink_map)
+
+
+@pytest.mark.parametrize("pack", [lambda raw: raw, zlib.compress])
+def test_damaged_pictures_are_told_and_no_fault_of_the_program(pack: Callable[[bytes], bytes]) -> None:
+    readings = read("x", boxes=40).readings
+    for damaged in (packed(readings)[:40], pack(b"no shapes"), pack(b"[[40, 28, 28]]\ntoo little")):
+        with pytest.raises(UsageError, match=r"store is damaged.*another folder"):
+            _ = PackedReadings.of(readings.values, damaged).patches
 
 
 def test_a_page_is_pending_until_its_result_is_stored(store: Store) -> None:

@@ -679,8 +679,8 @@ def _find(
     known = seen_marks.near(look, project_point(matrix, x_mm, y_mm), min(limits.search_mm) * scale)
     if known is not None:
         return known
-    # in steps, so that all pages of a batch share a few ideal pictures; and no finer than finds a mark to a fiftieth of a millimetre
-    quality = round(min(max(scale, 4.0), 6.0) * 2) / 2
+    # in steps, so that all pages of a batch share a few ideal pictures
+    quality = round(min(max(scale, limits.least_pixels_per_mm), limits.most_pixels_per_mm) * 2) / 2
     template = ideal(
         fiducial.kind,
         fiducial.size_mm,

@@ -16,6 +16,7 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
+from scangrade.errors import UsageError
 from scangrade.model import Readings, no_cells
 from scangrade.settings import STORE
 
@@ -40,15 +41,21 @@ def packed(readings: Readings) -> bytes:
 
 
 def _unpacked(data: bytes) -> Pictures:
-    """Each picture by itself, so that whoever keeps one keeps no other."""
-    raw = (
-        zstandard.decompress(data) if data.startswith(zstandard.FRAME_HEADER) else zlib.decompress(data)
-    )  # as runs once kept them
-    head, _, rest = raw.partition(b"\n")
+    """Each picture by itself, so that whoever keeps one keeps no other; UsageError where they are damaged."""
     pictures, start = [], 0
-    for shape in json.loads(head):
-        pictures.append(np.frombuffer(rest, np.uint8, math.prod(shape), start).reshape(shape).copy())
-        start += math.prod(shape)
+    try:
+        raw = (
+            zstandard.decompress(data) if data.startswith(zstandard.FRAME_HEADER) else zlib.decompress(data)
+        )  # as runs once kept them
+        head, _, rest = raw.partition(b"\n")
+        for shape in json.loads(head):
+            pictures.append(np.frombuffer(rest, np.uint8, math.prod(shape), start).reshape(shape).copy())
+            start += math.prod(shape)
+    except (zstandard.ZstdError, zlib.error, ValueError) as error:
+        raise UsageError(
+            f"The run's store is damaged: a page's pictures cannot be unpacked ({error})."
+            " Put a copy of the run folder in its place, or grade the scans into another folder."
+        ) from error
     return (*pictures, *(no_cells() for _ in range(len(_NAMES) - len(pictures))))
 
 
