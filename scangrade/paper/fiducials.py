@@ -20,11 +20,13 @@ from numpy.typing import NDArray
 
 from scangrade.geometry import MM_PER_INCH, local_scale, parabola_top, project, project_point
 from scangrade.model import Fiducial, FiducialKind, LayoutPage
-from scangrade.paper.patches import PageInk, Window
+from scangrade.paper.patches import PageInk, Window, sample
 from scangrade.settings import RegistrationLimits
 
 Gray = NDArray[np.uint8]
 Points = NDArray[np.float64]
+
+_PAPER = 255  # gray value beyond the edges of the image, where marks are looked for
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,7 +132,7 @@ def placements(
     found = _filling(ink, page, scales, seen, limits, upright_will_do=upright_will_do)
     for candidates, thorough in () if found else _looks(ink, page, scales, limits):
         hypotheses = _hypotheses(fiducials, candidates, *scales, limits, thorough=thorough)
-        found += _supported(ink.gray, hypotheses, page, seen, limits)
+        found += _supported(ink, hypotheses, page, seen, limits)
         if any(one.complete(limits) for one in found):
             break
     best: dict[int, Placement] = {}
@@ -166,18 +168,18 @@ def _filling(
     fills = max(width / across, height / down)
     if fills < limits.candidate_pixels_per_mm or min(width / across, height / down) < limits.filling_share * fills:
         return []
-    factor = 2 ** _halvings(fills, limits)
-    reduced, scale = ink.halved(_halvings(fills, limits)), fills / factor
-    windows = _usual_windows(page, (reduced.gray.shape[1], reduced.gray.shape[0]), scale, limits, upright=upright)
+    times = _halvings(fills, limits)
+    factor = 2**times
+    windows = _usual_windows(page, (width // factor, height // factor), fills / factor, limits, upright=upright)
     if not windows:
         return []
-    sheet = _below_each_other([ink_mask(reduced, limits, window) for window in windows])
+    sheet = _below_each_other(ink.below_in(windows, print_level(ink, limits), times))
     inside = _candidates(sheet, page.fiducials, scales[0] / factor, scales[1] / factor, limits)
     candidates = {key: _put_back(one, windows).enlarged(factor) for key, one in inside.items()}
     middle = (page.width_mm / 2, page.height_mm / 2)
 
     def complete(some: Sequence[_Hypothesis]) -> list[Placement]:
-        found = _supported(ink.gray, some, page, seen, limits)
+        found = _supported(ink, some, page, seen, limits)
         fill = (local_scale(one.matrix, *middle) >= limits.filling_share * fills for one in found if one.found == one.expected)
         return found if any(fill) else []
 
@@ -296,7 +298,7 @@ def _looks(
 
 
 def _supported(
-    gray: Gray, hypotheses: Sequence[_Hypothesis], page: LayoutPage, seen: _SeenMarks, limits: RegistrationLimits
+    ink: PageInk, hypotheses: Sequence[_Hypothesis], page: LayoutPage, seen: _SeenMarks, limits: RegistrationLimits
 ) -> list[Placement]:
     """Placements that are proposed and that hold when looked at closely; one for each rotation."""
     found: dict[int, Placement] = {}
@@ -305,13 +307,13 @@ def _supported(
         known = found.get(one.rotation)
         if known is not None and known.complete(limits):
             if _apart_mm(one.matrix, known.matrix, page) > limits.twin_mm:
-                twin = _refined(gray, one.matrix, page, seen, limits)
+                twin = _refined(ink, one.matrix, page, seen, limits)
                 if twin is not None and twin.complete(limits):
                     found[one.rotation] = replace(known, alone=False)
             continue
         if surest is not None and one.worse(surest, limits):
             continue  # it cannot rival a placement that has all marks
-        placement = _refined(gray, one.matrix, page, seen, limits)
+        placement = _refined(ink, one.matrix, page, seen, limits)
         if placement is None:
             continue
         if known is None or placement.found > known.found or placement.complete(limits):
@@ -321,9 +323,14 @@ def _supported(
     return list(found.values())
 
 
-def ink_mask(ink: PageInk, limits: RegistrationLimits, window: Window | None = None) -> Gray:
-    """255 where the page, or a window of it, is dark enough to be print, else 0."""
-    return ink.below(1.0 - limits.ink_share_of_black * ink.contrast, window)
+def ink_mask(ink: PageInk, limits: RegistrationLimits) -> Gray:
+    """255 where the page is dark enough to be print, else 0."""
+    return ink.below(print_level(ink, limits))
+
+
+def print_level(ink: PageInk, limits: RegistrationLimits) -> float:
+    """Share of the paper's brightness below which a pixel is dark enough to be print."""
+    return 1.0 - limits.ink_share_of_black * ink.contrast
 
 
 def _without_streaks(mask: Gray, length: int) -> Gray:
@@ -386,19 +393,17 @@ def _components(mask: Gray) -> tuple[NDArray[np.integer[Any]], NDArray[np.int32]
 
 def _elbow(labels: NDArray[np.integer[Any]], stat: NDArray[np.int32], label: int) -> tuple[float, float] | None:
     """The outer corner of an L-shaped component: the outline's point farthest from the line between its tips."""
-    left, top, width, height = (int(value) for value in stat[:4])
-    rows, columns = np.nonzero(labels[top : top + height, left : left + width] == label)
-    hull = cv2.convexHull(np.column_stack([columns, rows]).astype(np.int32)).reshape(-1, 2).astype(np.float64)
+    left, top, width, height = stat[:4].tolist()
+    own = (labels[top : top + height, left : left + width] == label).astype(np.uint8)
+    hull = cv2.convexHull(cv2.findNonZero(own)).reshape(-1, 2).tolist()
     if len(hull) < 3:
         return None
-    gaps = np.linalg.norm(hull[:, None] - hull[None], axis=2)
-    first, second = np.unravel_index(int(gaps.argmax()), gaps.shape)
-    along = (hull[second] - hull[first]) / gaps[first, second]
-    away = (hull - hull[first]) @ np.array([-along[1], along[0]])
-    farthest = int(np.abs(away).argmax())
-    if abs(away[farthest]) < 0.35 * gaps[first, second]:  # half the hypotenuse for two equal arms
+    # point by point: an outline has a dozen
+    gap, (x0, y0), (x1, y1) = max((math.dist(one, other), one, other) for one, other in combinations(hull, 2))
+    away, (x, y) = max((abs((x - x0) * (y1 - y0) - (y - y0) * (x1 - x0)) / gap, (x, y)) for x, y in hull)
+    if away < 0.35 * gap:  # half the hypotenuse for two equal arms
         return None
-    return float(hull[farthest, 0] + left), float(hull[farthest, 1] + top)
+    return float(x + left), float(y + top)
 
 
 def _hypotheses(
@@ -552,8 +557,7 @@ def ideal(
 ) -> NDArray[np.float32]:
     """A mark as it is printed: darkness 0 to 1, `scale` pixels per mm, its body's centre in the middle, `margin_mm` of paper around."""
     fine = 4
-    half_mm = size_mm / 2 + margin_mm
-    side = 2 * math.ceil(half_mm * scale) + 1
+    side = 2 * _ideal_half(size_mm, margin_mm, scale) + 1
     step = 1 / (scale * fine)
     axis = (np.arange(side * fine) - (side * fine - 1) / 2) * step
     x, y = np.meshgrid(axis, axis)
@@ -575,6 +579,11 @@ def ideal(
     return np.asarray(cv2.GaussianBlur(picture, (0, 0), max(0.5, 0.1 * scale)), dtype=np.float32)
 
 
+def _ideal_half(size_mm: float, margin_mm: float, scale: float) -> int:
+    """Pixels from the middle of a mark's ideal picture to its sides."""
+    return math.ceil((size_mm / 2 + margin_mm) * scale)
+
+
 def _turned(x: NDArray[np.float64], y: NDArray[np.float64], degrees: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     return cos * x - sin * y, sin * x + cos * y
@@ -589,39 +598,41 @@ def body_centre(fiducial: Fiducial) -> tuple[float, float]:
     return fiducial.x_mm + float(dx), fiducial.y_mm + float(dy)
 
 
+#: Kind, size and line width of a mark, and by how much it is turned on the image.
+_Look = tuple[FiducialKind, float, float, int]
+
+
 class _SeenMarks:
     """Where marks were found on an image so far: upside down, a form's marks lie where others of the same look lie upright."""
 
     def __init__(self) -> None:
-        self._places: dict[tuple[FiducialKind, float, float, int], list[tuple[float, float]]] = {}
+        self._places: dict[_Look, list[tuple[float, float]]] = {}
 
-    def near(
-        self, look: tuple[FiducialKind, float, float, int], at: tuple[float, float], reach_px: float
-    ) -> tuple[float, float] | None:
+    def near(self, look: _Look, at: tuple[float, float], reach_px: float) -> tuple[float, float] | None:
         """A mark of this look that was found within reach of a place in the image."""
         for x, y in self._places.get(look, ()):
             if math.hypot(x - at[0], y - at[1]) <= reach_px:
                 return x, y
         return None
 
-    def add(self, look: tuple[FiducialKind, float, float, int], at: tuple[float, float]) -> None:
+    def add(self, look: _Look, at: tuple[float, float]) -> None:
         self._places.setdefault(look, []).append(at)
 
 
 def _refined(
-    gray: Gray, matrix: NDArray[np.float64], page: LayoutPage, seen_marks: _SeenMarks, limits: RegistrationLimits
+    ink: PageInk, matrix: NDArray[np.float64], page: LayoutPage, seen_marks: _SeenMarks, limits: RegistrationLimits
 ) -> Placement | None:
     """A placement whose marks were each found by correlation, or None where too few were."""
     # Where all marks were candidates, they are within the smallest radius already. A mark that dirt has moved or hidden is not.
     near = min(limits.search_mm)
-    quick = _search(gray, matrix, page, near, seen_marks, limits)
+    quick = _search(ink, matrix, page, near, seen_marks, limits)
     if len(quick[0]) == len(page.fiducials):
         fit = _fit(*quick, limits)
         if fit is not None and fit[1].all():
             return _placement(quick, fit, page)
     found, fit = quick, None
     for search_mm in limits.search_mm:
-        found = _search(gray, matrix, page, search_mm, seen_marks, limits)
+        found = _search(ink, matrix, page, search_mm, seen_marks, limits)
         if len(found[0]) < limits.least_fiducials:
             return None
         fit = _fit(*found, limits)
@@ -632,22 +643,59 @@ def _refined(
 
 
 def _search(
-    gray: Gray,
+    ink: PageInk,
     matrix: NDArray[np.float64],
     page: LayoutPage,
     search_mm: float,
     seen_marks: _SeenMarks,
     limits: RegistrationLimits,
 ) -> tuple[Points, Points]:
-    """The marks that lie where `matrix` puts them: body centres in layout mm, and in pixels."""
-    sources: list[tuple[float, float]] = []
-    targets: list[tuple[float, float]] = []
-    for fiducial in page.fiducials:
-        seen = _find(gray, matrix, fiducial, search_mm, seen_marks, limits)
-        if seen is not None:
-            sources.append(body_centre(fiducial))
-            targets.append(seen)
-    return np.array(sources).reshape(-1, 2), np.array(targets).reshape(-1, 2)
+    """The marks that lie within `search_mm` of where `matrix` puts them: body centres in layout mm, and in pixels."""
+    scale = local_scale(matrix, page.width_mm / 2, page.height_mm / 2)
+    upright = upright_turn(math.degrees(math.atan2(matrix[1, 0], matrix[0, 0])))
+    bodies = [body_centre(one) for one in page.fiducials]
+    places: list[tuple[float, float] | None] = [None] * len(bodies)
+    wanted: dict[float, dict[_Look, list[int]]] = {}  # marks by their size and look: those of a size are sampled together
+    for k, (one, body) in enumerate(zip(page.fiducials, bodies, strict=True)):
+        turn = (one.turn_deg - upright) % 360 if one.kind is FiducialKind.CORNER else 0
+        look = one.kind, one.size_mm, one.line_mm, turn
+        places[k] = seen_marks.near(look, project_point(matrix, *body), min(limits.search_mm) * scale)
+        if places[k] is None:
+            wanted.setdefault(one.size_mm, {}).setdefault(look, []).append(k)
+    # in steps, so that all pages of a batch share a few ideal pictures
+    quality = round(min(max(scale, limits.least_pixels_per_mm), limits.most_pixels_per_mm) * 2) / 2
+    for size_mm, looks in wanted.items():
+        members = [k for some in looks.values() for k in some]
+        half = _ideal_half(size_mm, limits.template_margin_mm, quality) + math.ceil(search_mm * quality)
+        axis = np.arange(-half, half + 1) / quality
+        samples = sample(ink, matrix, np.array([bodies[k] for k in members]), axis, axis, around=_PAPER)
+        dark = cv2.bitwise_not(samples.pixels.reshape(-1, len(axis))).astype(np.float32)
+        first = 0
+        for look, some in looks.items():
+            # the pictures below each other: what lies across two of them is left out
+            stack = dark[first * len(axis) : (first + len(some)) * len(axis)]
+            first += len(some)
+            mark = page.fiducials[some[0]]
+            template = ideal(*look[:3], mark.turn_deg, scale=quality, margin_mm=limits.template_margin_mm)
+            match = np.asarray(cv2.matchTemplate(stack, template, cv2.TM_CCOEFF_NORMED), np.float32)
+            for row, k in zip(range(0, len(stack), len(axis)), some, strict=True):
+                moved = _best_match(match[row : row + match.shape[1]], limits)
+                if moved is not None:
+                    (x_mm, y_mm), (dx, dy) = bodies[k], moved
+                    place = project_point(matrix, x_mm + dx / quality, y_mm + dy / quality)
+                    seen_marks.add(look, place)
+                    places[k] = place
+    found = [(body, place) for body, place in zip(bodies, places, strict=True) if place is not None]
+    return np.array([body for body, _ in found]).reshape(-1, 2), np.array([place for _, place in found]).reshape(-1, 2)
+
+
+def _best_match(match: NDArray[np.float32], limits: RegistrationLimits) -> tuple[float, float] | None:
+    """How far right and down of the middle of a square of correlations the greatest is; None where that is too small."""
+    row, column = divmod(int(match.argmax()), match.shape[1])
+    if match[row, column] < limits.least_correlation:
+        return None
+    middle = (match.shape[1] - 1) / 2
+    return column + parabola_top(match[row], column) - middle, row + parabola_top(match[:, column], row) - middle
 
 
 def _placement(
@@ -660,57 +708,6 @@ def _placement(
     residual = math.sqrt(sum(one * one for one in misses) / len(misses)) / scale
     tilt = math.degrees(math.atan2(matrix[1, 0], matrix[0, 0]))
     return Placement(matrix, int(used.sum()), len(page.fiducials), residual, upright_turn(tilt))
-
-
-def _find(
-    gray: Gray,
-    matrix: NDArray[np.float64],
-    fiducial: Fiducial,
-    search_mm: float,
-    seen_marks: _SeenMarks,
-    limits: RegistrationLimits,
-) -> tuple[float, float] | None:
-    """Where in the image a mark's body centre is, within `search_mm` of where `matrix` puts it."""
-    x_mm, y_mm = body_centre(fiducial)
-    scale = local_scale(matrix, x_mm, y_mm)
-    tilt = math.degrees(math.atan2(matrix[1, 0], matrix[0, 0]))
-    turn = (fiducial.turn_deg - upright_turn(tilt)) % 360 if fiducial.kind is FiducialKind.CORNER else 0
-    look = (fiducial.kind, fiducial.size_mm, fiducial.line_mm, turn)
-    known = seen_marks.near(look, project_point(matrix, x_mm, y_mm), min(limits.search_mm) * scale)
-    if known is not None:
-        return known
-    # in steps, so that all pages of a batch share a few ideal pictures
-    quality = round(min(max(scale, limits.least_pixels_per_mm), limits.most_pixels_per_mm) * 2) / 2
-    template = ideal(
-        fiducial.kind,
-        fiducial.size_mm,
-        fiducial.line_mm,
-        fiducial.turn_deg,
-        scale=quality,
-        margin_mm=limits.template_margin_mm,
-    )
-    reach = template.shape[0] // 2 + math.ceil(search_mm * quality)
-    to_image = matrix @ np.array(
-        [[1 / quality, 0, x_mm - reach / quality], [0, 1 / quality, y_mm - reach / quality], [0, 0, 1]]
-    )
-    side = 2 * reach + 1
-    patch = cv2.warpPerspective(
-        gray,
-        to_image,
-        (side, side),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_CONSTANT,
-        borderValue=255,
-    )
-    match = np.asarray(cv2.matchTemplate(255 - patch.astype(np.float32), template, cv2.TM_CCOEFF_NORMED), np.float32)
-    row, column = np.unravel_index(int(match.argmax()), match.shape)
-    if match[row, column] < limits.least_correlation:
-        return None
-    dx = column + parabola_top(match[row], int(column)) - (match.shape[1] - 1) / 2
-    dy = row + parabola_top(match[:, column], int(row)) - (match.shape[0] - 1) / 2
-    place = project_point(matrix, x_mm + dx / quality, y_mm + dy / quality)
-    seen_marks.add(look, place)
-    return place
 
 
 def _fit(source: Points, target: Points, limits: RegistrationLimits) -> tuple[NDArray[np.float64], NDArray[np.bool_]] | None:

@@ -393,12 +393,11 @@ def _peaks(
     row, column = np.divmod(match.reshape(count, -1).argmax(axis=1), side)
     peak = match[every, row, column].astype(np.float64)
     rim = max(1, round(limits.sharp_mm * q))
-    away = np.full(count, -np.inf)
-    for down, across in ((-rim, 0), (rim, 0), (0, -rim), (0, rim)):
-        r, c = row + down, column + across
-        there = (r >= 0) & (r < side) & (c >= 0) & (c < side)
-        beside = match[every, np.minimum(np.maximum(r, 0), side - 1), np.minimum(np.maximum(c, 0), side - 1)]
-        away = np.where(there, np.maximum(away, beside), away)
+    beside = [(row - rim, column), (row + rim, column), (row, column - rim), (row, column + rim)]
+    r, c = np.array(beside).transpose(1, 0, 2)
+    there = (r >= 0) & (r < side) & (c >= 0) & (c < side)
+    sides = match[every, np.minimum(np.maximum(r, 0), side - 1), np.minimum(np.maximum(c, 0), side - 1)]
+    away = np.where(there, sides, -np.inf).max(axis=0)
     inner = (
         (row > 0) & (row < side - 1) & (column > 0) & (column < side - 1)
     )  # a slope that leads out of the search is no frame

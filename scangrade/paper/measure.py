@@ -68,11 +68,11 @@ def measure(
         inset_mm = float(frames.inset_mm[index[0]])
         plan = _plan(geometry, inset_mm, settings)
         seen = sample(ink, matrix, centres[index], plan.x_mm, plan.y_mm)
-        values[index, : len(_INSIDE)] = _inside(seen.darkness(), plan, settings)
+        values[index, : len(_INSIDE)] = _inside(seen.darkness(), seen.whole, plan, settings)
         if page_mm is not None:
             patches[index] = seen.pictures(PATCH_SIDE, *plan.picture)
     column = {name: position for position, name in enumerate(FEATURES)}
-    values[:, column["frame"]] = np.nan_to_num(frames.score)
+    values[:, column["frame"]] = np.where(np.isfinite(frames.score), frames.score, 0)
     values[:, column["dx_mm"]] = frames.offset_mm[:, 0]
     values[:, column["dy_mm"]] = frames.offset_mm[:, 1]
     values[:, column["seen"]] = frames.seen
@@ -109,7 +109,25 @@ class _Plan:
     ]  #: (H * W, 14) weights: inside, core, along the diagonals, off them, around, and ninths of the inside
     within: tuple[slice, slice]  #: rows and columns that hold the inside
     inside: NDArray[np.bool_]  #: (h, w) of these, the inside itself
-    line_px: tuple[int, int]  #: width of a straight line, in rows and in columns
+    lines: tuple[_Lines, _Lines]  #: in rows and in columns
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Lines:
+    """Every place that a straight line along an axis can have in the inside of a box."""
+
+    counts: NDArray[np.float32]  #: (n,) pixels of the inside in each row, or column
+    members: NDArray[np.float32]  #: (n, m) 1 where one belongs to a line's place
+    rest: NDArray[np.float32]  #: (m,) pixels of the inside beside the line, 1 at least
+
+    @classmethod
+    def across(cls, inside: NDArray[np.bool_], axis: int, width: int) -> _Lines:
+        """Lines so many pixels wide, along rows (axis 0) or columns (1)."""
+        counts = inside.sum(axis=1 - axis).astype(np.float32)
+        first = np.arange(len(counts) - width + 1)
+        place = np.arange(len(counts))[:, None]
+        members = ((place >= first) & (place < first + width)).astype(np.float32)
+        return cls(counts, members, np.maximum(counts.sum() - counts @ members, 1))
 
 
 @functools.lru_cache(maxsize=64)
@@ -144,7 +162,10 @@ def _plan(geometry: BoxGeometry, inset_mm: float, settings: MeasureSettings) -> 
         np.column_stack([mask.ravel() / np.float32(mask.sum()) for mask in masks]).astype(np.float32),
         within,
         inside[within],
-        (max(1, round(settings.line_mm / row_mm)), max(1, round(settings.line_mm / column_mm))),
+        (
+            _Lines.across(inside[within], 0, max(1, round(settings.line_mm / row_mm))),
+            _Lines.across(inside[within], 1, max(1, round(settings.line_mm / column_mm))),
+        ),
     )
 
 
@@ -161,88 +182,78 @@ def _axis(length_mm: float, frame_mm: float, settings: MeasureSettings) -> tuple
     return middles(count, count * step), slice(more, more + shown), step
 
 
-def _inside(patches: NDArray[np.float32], plan: _Plan, settings: MeasureSettings) -> NDArray[np.float32]:
-    """The features of `_INSIDE` for the patches of boxes of one geometry."""
-    flat, whole = patches.reshape(len(patches), -1), _whole(patches)
+def _inside(
+    patches: NDArray[np.float32], whole: NDArray[np.bool_], plan: _Plan, settings: MeasureSettings
+) -> NDArray[np.float32]:
+    """The features of `_INSIDE` for the patches of boxes of one geometry, of which those not `whole` leave the image."""
+    flat, cut = patches.reshape(len(patches), -1), np.flatnonzero(~whole).tolist()
     pixels = np.take(flat, plan.pixels, axis=1)
     # Shadow and noise beside the box are in the box as well. Ink beside it is not: hence quantiles of both, and a limit.
-    around = np.nan_to_num(_quantile(np.take(flat, plan.band, axis=1), settings.floor_quantile, whole))
-    within = np.nan_to_num(_quantile(pixels, settings.floor_quantile, whole))
+    around = _quantile(np.take(flat, plan.band, axis=1), settings.floor_quantile, cut)
+    within = _quantile(pixels, settings.floor_quantile, cut)
+    if cut:
+        around, within = np.nan_to_num(around), np.nan_to_num(within)
     floor = np.clip(np.minimum(around, within), -settings.most_floor, settings.most_floor)[:, None]
-
-    def above_floor(darkness: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What is left of (patches, N) values without the floor, stretched to black; quantiles and means move with the pixels."""
-        return np.asarray((darkness - floor) / (1.0 - floor), dtype=np.float32)
-
-    means = above_floor(_means(flat, plan.means, whole))
+    stretch = 1.0 - floor
+    # what is left of darkness without the floor, stretched to black; quantiles and means move with the pixels
+    means = (_means(flat, plan.means, cut) - floor) / stretch
     cells = means[:, 5:]
     return np.column_stack(
         [
             means[:, 0],
             means[:, 1],
-            _share_above(pixels, floor + 0.5 * (1.0 - floor), whole),
-            _share_above(pixels, floor + (1.0 - floor) / 6, whole),
-            above_floor(_quantile(pixels, 0.95, whole)[:, None]),
+            _share_above(pixels, floor + 0.5 * stretch, cut),
+            _share_above(pixels, floor + stretch / 6, cut),
+            (_quantile(pixels, 0.95, cut) - floor[:, 0]) / stretch[:, 0],
             cells.min(axis=1),
             (cells > settings.cell_ink).mean(axis=1),
-            _without_line(patches[:, *plan.within], plan.inside, floor, plan.line_px),
+            _without_line(patches[:, *plan.within], plan.inside, floor, plan.lines),
             means[:, 2] - means[:, 3],
             means[:, 4],
-            _share_above(np.take(flat, plan.far, axis=1), floor + settings.beyond_ink * (1.0 - floor), whole),
+            _share_above(np.take(flat, plan.far, axis=1), floor + settings.beyond_ink * stretch, cut),
         ]
-    ).astype(np.float32)
+    ).astype(np.float32, copy=False)
 
 
-def _means(flat: NDArray[np.float32], weights: NDArray[np.float32], whole: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _means(flat: NDArray[np.float32], weights: NDArray[np.float32], cut: list[int]) -> NDArray[np.float32]:
     """Means of patches under masks, given as weights (pixels, masks): (patches, masks); NaN where a pixel under the mask is NaN."""
-    # one product for all masks; in it a single NaN would spoil the means that it has no part in
-    if whole.all():
-        return flat @ weights
-    result = np.empty((len(flat), weights.shape[1]), np.float32)
-    result[whole] = flat[whole] @ weights
-    for k in np.flatnonzero(~whole).tolist():
+    result: NDArray[np.float32] = flat @ weights  # one product for all masks
+    for k in cut:  # in it a single NaN spoils the means that it has no part in
         result[k] = [flat[k, one > 0].mean() for one in weights.T]
     return result
 
 
-def _whole(patches: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Which patches lie inside the image: where one does not, one of its corners is no number."""
-    corners = patches[:, :: patches.shape[1] - 1, :: patches.shape[2] - 1]
-    return np.asarray(np.isfinite(corners).all(axis=(1, 2)), dtype=np.bool_)
-
-
-def _quantile(pixels: NDArray[np.float32], share: float, whole: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _quantile(pixels: NDArray[np.float32], share: float, cut: list[int]) -> NDArray[np.float32]:
     """The pixel of each row that such a share of its others is below; NaN where a pixel lies outside the image."""
     rank = round(share * (pixels.shape[1] - 1))
     found = np.partition(pixels, rank, axis=1)[:, rank]  # a single rank in half the time of sorting, two in twice
-    found[~whole] = np.where(np.isnan(pixels[~whole]).any(axis=1), np.float32(np.nan), found[~whole])
+    return _unless_cut(found, pixels, cut)
+
+
+def _share_above(pixels: NDArray[np.float32], level: NDArray[np.floating[Any]], cut: list[int]) -> NDArray[np.float32]:
+    """Share of pixels darker than each row's `level`; NaN where a pixel lies outside the image."""
+    width = pixels.shape[1]
+    return _unless_cut((pixels > level).astype(np.float32) @ np.full(width, 1 / width, np.float32), pixels, cut)
+
+
+def _unless_cut(found: NDArray[np.float32], pixels: NDArray[np.float32], cut: list[int]) -> NDArray[np.float32]:
+    """What was found of rows of pixels, NaN where a pixel lies outside the image, as only those of patches that were `cut` can."""
+    for k in cut:
+        if np.isnan(pixels[k]).any():
+            found[k] = np.nan
     return found
 
 
 def _without_line(
-    patches: NDArray[np.float32], inside: NDArray[np.bool_], floor: NDArray[np.float32], widths: tuple[int, int]
+    patches: NDArray[np.float32], inside: NDArray[np.bool_], floor: NDArray[np.float32], lines: tuple[_Lines, _Lines]
 ) -> NDArray[np.float32]:
-    """Mean darkness of the inside, above the floor, without the darkest band of rows, or of columns, of these widths in pixels."""
+    """Mean darkness of the inside, above the floor, without the darkest straight line along its rows, or its columns."""
     ink = np.where(inside, patches, np.float32(0))
+    every = np.arange(len(patches))
     rests = []
-    for axis, width in ((2, widths[0]), (1, widths[1])):
-        counts = inside.sum(axis=axis - 1)
-        sums = (ink.sum(axis=axis) - floor * counts) / (1.0 - floor)
-        bands = sums.shape[1] - width + 1
-        banded = np.zeros((len(sums), bands))
-        members = np.zeros(bands)
-        for step in range(width):
-            banded += sums[:, step : step + bands]
-            members += counts[step : step + bands]
-        best = banded.argmax(axis=1)
-        left = (sums.sum(axis=1) - banded[np.arange(len(banded)), best]) / np.maximum(counts.sum() - members[best], 1)
-        rests.append(left)
+    for axis, line in enumerate(lines):
+        sums = (ink.sum(axis=2 - axis) - floor * line.counts) / (1.0 - floor)
+        along = sums @ line.members
+        darkest = along.argmax(axis=1)
+        rests.append((sums.sum(axis=1) - along[every, darkest]) / line.rest[darkest])
     return np.asarray(np.minimum(*rests), dtype=np.float32)
-
-
-def _share_above(pixels: NDArray[np.float32], level: NDArray[Any], whole: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Share of pixels darker than each row's `level`; NaN where a pixel lies outside the image, as only those of no `whole` patch can."""
-    width = pixels.shape[1]
-    share = (pixels > level).astype(np.float32) @ np.full(width, 1 / width, np.float32)
-    share[~whole] = np.where(np.isnan(pixels[~whole]).any(axis=1), np.float32(np.nan), share[~whole])
-    return np.asarray(share, dtype=np.float32)

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from scangrade.model import Box, Shape
 
-_ENOUGH_PIXELS = 60_000  # of a page, to tell how black it is: 180 of them are as dark or darker
+_ENOUGH_PIXELS = 120_000  # of a page, to tell how black it is: it takes 360 of them to be as dark or darker
+_PAPER_CELL_MM = 1.5
 _REMAP_ROWS = 30_000  # OpenCV's remap takes pictures of less than 32,767 rows
 
 
@@ -37,12 +38,11 @@ class PageInk:
     gray: NDArray[np.uint8]
     paper: NDArray[np.uint8]
     contrast: float
-    half_gray: NDArray[np.uint8] | None = None  #: `gray` halved, where that was needed anyway
 
     @functools.cached_property
     def half(self) -> PageInk:
         """The same page with half the resolution."""
-        return PageInk(halve(self.gray, 1) if self.half_gray is None else self.half_gray, self.paper, self.contrast)
+        return PageInk(halve(self.gray, 1), self.paper, self.contrast)
 
     @functools.cached_property
     def fine_paper(self) -> NDArray[np.float32]:
@@ -53,20 +53,32 @@ class PageInk:
         """The same page with half the resolution, so many times."""
         return self.half.halved(times - 1) if times else self
 
-    def below(self, level: float, window: Window | None = None) -> NDArray[np.uint8]:
-        """255 where the page, or a window of it, is darker than `level`, a share of the paper's brightness from 0 to 1; else 0."""
+    def below(self, level: float) -> NDArray[np.uint8]:
+        """255 where the page is darker than `level`, a share of the paper's brightness from 0 to 1; else 0."""
         height, width = self.gray.shape
-        bound, gray = cv2.convertScaleAbs(self.paper, alpha=level), self.gray
-        if window is None:
-            bound = cv2.resize(bound, (width, height), interpolation=cv2.INTER_LINEAR)
-        else:
-            x0, y0, x1, y1 = window
-            gray = gray[y0:y1, x0:x1]
-            across, down = self.paper.shape[1] / width, self.paper.shape[0] / height
-            to_cell = np.array([[across, 0, (x0 + 0.5) * across - 0.5], [0, down, (y0 + 0.5) * down - 0.5]])
-            flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-            bound = cv2.warpAffine(bound, to_cell, (x1 - x0, y1 - y0), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-        return np.asarray(cv2.compare(gray, bound, cv2.CMP_LT), dtype=np.uint8)
+        bound = cv2.resize(cv2.convertScaleAbs(self.paper, alpha=level), (width, height), interpolation=cv2.INTER_LINEAR)
+        return np.asarray(cv2.compare(self.gray, bound, cv2.CMP_LT), dtype=np.uint8)
+
+    def below_in(self, windows: Sequence[Window], level: float, times: int) -> list[NDArray[np.uint8]]:
+        """The same for windows of the page at half the resolution so many times: a page is not reduced for the sake of a few windows.
+
+        The paper's brightness is that of whole cells, up to half a pixel from where it was seen.
+        """
+        factor, (height, width) = 2**times, self.gray.shape
+        across, down = (cells * factor / pixels for cells, pixels in zip(self.paper.shape[::-1], (width, height), strict=True))
+        bound = cv2.convertScaleAbs(self.paper, alpha=level)
+        seen = []
+        for x0, y0, x1, y1 in windows:
+            gray = halve(self.gray[y0 * factor : y1 * factor, x0 * factor : x1 * factor], times)
+            left, top = int(x0 * across), int(y0 * down)
+            cells = bound[top : math.ceil(y1 * down), left : math.ceil(x1 * across)]
+            wide, high = max(x1 - x0, round(cells.shape[1] / across)), max(y1 - y0, round(cells.shape[0] / down))
+            column, row = min(round(x0 - left / across), wide - (x1 - x0)), min(round(y0 - top / down), high - (y1 - y0))
+            near = cv2.resize(cells, (wide, high), interpolation=cv2.INTER_LINEAR)[
+                row : row + y1 - y0, column : column + x1 - x0
+            ]
+            seen.append(np.asarray(cv2.compare(gray, near, cv2.CMP_LT), dtype=np.uint8))
+        return seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,31 +101,6 @@ def halve(gray: NDArray[np.uint8], times: int) -> NDArray[np.uint8]:
     return gray
 
 
-def paper_brightness(gray: NDArray[np.uint8], scale: float, *, half: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
-    """Brightness of the bare paper all over a page.
-
-    Parameters
-    ----------
-    gray : (H, W) uint8 array
-    scale : float
-        Pixels per millimetre.
-    half : (H // 2, W // 2) uint8 array, optional
-        The page halved, if that is at hand.
-
-    Returns
-    -------
-    (h, w) uint8 array
-        Cells of about 1.5 mm that cover the page: the brightest of a few millimetres, smoothed. Ink thinner than that does not
-        darken it.
-    """
-    height, width = gray.shape
-    cell = max(1.0, 1.5 * scale)
-    times = min(int(math.log2(cell)), int(math.log2(max(1, min(height, width)))))
-    halved = halve(gray, times) if half is None or times == 0 else halve(half, times - 1)
-    small = cv2.resize(halved, (max(1, round(width / cell)), max(1, round(height / cell))), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(cv2.blur(cv2.dilate(small, np.ones((7, 7), np.uint8)), (5, 5)), dtype=np.uint8)
-
-
 def page_ink(gray: NDArray[np.uint8], scale: float, *, least_contrast: float) -> PageInk:
     """Find how bright paper and how black black is on this page: the latter from its darkest three in a thousand pixels.
 
@@ -125,11 +112,12 @@ def page_ink(gray: NDArray[np.uint8], scale: float, *, least_contrast: float) ->
     least_contrast : float
         Of black to paper, that is believed.
     """
-    half = halve(gray, 1) if min(gray.shape) > 1 else None
-    paper = paper_brightness(gray, scale, half=half)
-    # every third or fifth pixel: every fourth would always meet the same places of a JPEG's blocks
-    step = max(3, (math.isqrt(gray.size // _ENOUGH_PIXELS) - 1) | 1)
-    sample = np.ascontiguousarray(gray[::step, ::step])
+    cell = max(1.0, _PAPER_CELL_MM * scale)
+    # Every third or fifth row tells as much as all of them. Every second or fourth would always be the same ones of a JPEG's blocks.
+    rows = max(1, (int(cell / 2) - 1) | 1)
+    thinned = gray[rows // 2 :: rows] if len(gray) > rows else gray
+    paper = _paper_brightness(thinned, gray.shape, cell)
+    sample = np.ascontiguousarray(thinned[:, :: max(1, (thinned.size // _ENOUGH_PIXELS - 1) | 1)])
     bright = cv2.resize(paper, (sample.shape[1], sample.shape[0]), interpolation=cv2.INTER_LINEAR)
     levels = cv2.divide(sample, np.maximum(bright, 1), scale=255)
     counts = cv2.calcHist([levels], [0], None, [256], [0, 256]).ravel()
@@ -138,7 +126,19 @@ def page_ink(gray: NDArray[np.uint8], scale: float, *, least_contrast: float) ->
     level = int(np.searchsorted(darkest, wanted))
     # levels are rounded: within one, pixels are taken to be spread evenly
     black = max(0.0, level + 0.5 - (float(darkest[level]) - wanted) / float(counts[level]))
-    return PageInk(gray, paper, float(np.clip(1.0 - black / 255, least_contrast, 1.0)), half)
+    return PageInk(gray, paper, min(max(1.0 - black / 255, least_contrast), 1.0))
+
+
+def _paper_brightness(thinned: NDArray[np.uint8], shape: tuple[int, ...], cell: float) -> NDArray[np.uint8]:
+    """Brightness of the bare paper all over a page of this shape, of which some rows are given.
+
+    Cells of so many pixels that cover the page: the brightest of a few millimetres, smoothed. Ink thinner than that does not darken it.
+    """
+    height, width = shape
+    times = min(int(math.log2(max(1.0, cell * len(thinned) / height))), int(math.log2(max(1, min(thinned.shape)))))
+    size = max(1, round(width / cell)), max(1, round(height / cell))
+    small = cv2.resize(halve(thinned, times), size, interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.blur(cv2.dilate(small, np.ones((7, 7), np.uint8)), (5, 5)), dtype=np.uint8)
 
 
 class PageBoxes(Sequence[Box]):
@@ -261,6 +261,8 @@ def sample(
     centres_mm: NDArray[np.float64],
     x_mm: NDArray[np.floating[Any]],
     y_mm: NDArray[np.floating[Any]],
+    *,
+    around: int | None = None,
 ) -> Samples:
     """Look at what is around points of the layout.
 
@@ -271,21 +273,25 @@ def sample(
         Layout mm to image pixels.
     centres_mm : (N, 2) array
     x_mm, y_mm : (W,) and (H,) arrays
-        Offsets of a patch' columns and rows from its centre.
+        Offsets of a patch' columns and rows from its centre, in rising order and as far to either side.
+    around : int, optional
+        Gray value beyond the edges of the page; without it that of the edge.
     """
     x, y = x_mm.astype(np.float32), y_mm.astype(np.float32)
     at, slope = _affine_around(matrix, centres_mm)
     pixels = np.empty((len(at), len(y), len(x)), np.uint8)
     at_once = max(1, _REMAP_ROWS // max(len(x), len(y)))
+    border, value = (cv2.BORDER_REPLICATE, 0) if around is None else (cv2.BORDER_CONSTANT, around)
     for start in range(0, len(at), at_once):
         some = slice(start, start + at_once)
         map_x, map_y = (one.reshape(-1, len(x)) for one in _maps(at[some], slope[some], x, y))
         into = pixels[some].reshape(-1, len(x))
-        cv2.remap(ink.gray, map_x, map_y, cv2.INTER_LINEAR, dst=into, borderMode=cv2.BORDER_REPLICATE)
-    height, width = ink.gray.shape
-    corners_x, corners_y = _maps(at, slope, x[[0, -1]], y[[0, -1]])  # where a patch leaves the page, so does a corner
-    out = (corners_x < 0) | (corners_y < 0) | (corners_x > width - 1) | (corners_y > height - 1)
-    return Samples(ink, at, slope, x, y, pixels, ~out.any(axis=(1, 2)))
+        cv2.remap(ink.gray, map_x, map_y, cv2.INTER_LINEAR, dst=into, borderMode=border, borderValue=value)
+    # where a patch leaves the page, so does one of its corners
+    reach = np.abs(slope) @ np.array([x[-1], y[-1]], np.float32)
+    last = np.array(ink.gray.shape[::-1], np.float32) - 1
+    whole = ((at >= reach) & (at <= last - reach)).all(axis=1)
+    return Samples(ink, at, slope, x, y, pixels, whole)
 
 
 def pitch(length_mm: float, side: int, finest_per_mm: float) -> tuple[int, float]:
@@ -352,21 +358,42 @@ def ink_map(ink: PageInk, matrix: NDArray[np.float64], size_mm: tuple[float, flo
         Darkness of the darkest pixel of each cell, 0 paper to 255 the page's black; 0 outside the image.
     """
     side = max(1, round(scale))
-    darkest = cv2.erode(ink.gray, np.ones((side, side), np.uint8))
     columns, rows = (math.ceil(length) for length in size_mm)
     to_pixel = matrix @ np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])  # from the middles of cells
-    height, width = ink.gray.shape
-    across, down = ink.paper.shape[1] / width, ink.paper.shape[0] / height
-    to_paper = np.array([[across, 0, 0.5 * across - 0.5], [0, down, 0.5 * down - 0.5], [0, 0, 1]]) @ to_pixel
+    # rows in twos or fours at once: four times as fast as an erosion of all of them, and a quarter of a cell off at most
+    gray, each = ink.gray, 1
+    while 4 * each <= side and len(gray) > 1:
+        gray, each = np.asarray(cv2.min(gray[: len(gray) // 2 * 2 : 2], gray[1::2]), np.uint8), 2 * each
+    high = round(side / each)
+    darkest = cv2.erode(gray, np.ones((high, side), np.uint8))
+    # the middle of an even number of rows lies between two of them, of which OpenCV takes the second
+    to_row = np.array([[1, 0, 0], [0, 1 / each, 0.5 / each - (0.5 if high % 2 else 0)], [0, 0, 1]])
     inverse = cv2.WARP_INVERSE_MAP
     seen = cv2.warpPerspective(
-        darkest, to_pixel, (columns, rows), flags=cv2.INTER_NEAREST | inverse, borderMode=cv2.BORDER_CONSTANT, borderValue=255
+        darkest,
+        to_row @ to_pixel,
+        (columns, rows),
+        flags=cv2.INTER_NEAREST | inverse,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=255,
     )
+    # paper changes slowly: every fourth cell tells it
+    height, width = ink.gray.shape
+    across, down = ink.paper.shape[1] / width, ink.paper.shape[0] / height
+    to_paper = np.array([[across, 0, 0.5 * across - 0.5], [0, down, 0.5 * down - 0.5], [0, 0, 1]])
+    to_fourth = np.array([[4, 0, 1.5], [0, 4, 1.5], [0, 0, 1]])
+    size = math.ceil(columns / 4), math.ceil(rows / 4)
     bright = cv2.warpPerspective(
-        ink.paper, to_paper, (columns, rows), flags=cv2.INTER_LINEAR | inverse, borderMode=cv2.BORDER_REPLICATE
+        ink.paper,
+        to_paper @ to_pixel @ to_fourth,
+        size,
+        flags=cv2.INTER_LINEAR | inverse,
+        borderMode=cv2.BORDER_REPLICATE,
     )
-    darkness = (1.0 - seen.astype(np.float32) / np.maximum(bright, 1)) / np.float32(ink.contrast)
-    return np.asarray(np.rint(np.clip(darkness, 0, 1) * 255), dtype=np.uint8)
+    bright = cv2.resize(bright, (4 * size[0], 4 * size[1]), interpolation=cv2.INTER_LINEAR)[:rows, :columns]
+    level = cv2.divide(seen, np.maximum(bright, 1), scale=255)  # of paper, 255 where a pixel is brighter
+    darkness = (1.0 - np.arange(256) / 255) / ink.contrast
+    return np.asarray(cv2.LUT(level, np.rint(np.clip(darkness, 0, 1) * 255).astype(np.uint8)), dtype=np.uint8)
 
 
 def _maps(
@@ -399,10 +426,9 @@ def _affine_around(
     matrix: NDArray[np.float64], centres_mm: NDArray[np.float64]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Where a homography puts points, (N, 2) pixels, and its derivative there, (N, 2, 2): over a box it is as good as affine."""
-    centres = np.asarray(centres_mm, dtype=np.float64).reshape(-1, 2)
-    mapped = np.column_stack([centres, np.ones(len(centres))]) @ matrix.T
+    mapped = np.asarray(centres_mm, dtype=np.float64).reshape(-1, 2) @ matrix[:, :2].T + matrix[:, 2]
     at = mapped[:, :2] / mapped[:, 2:]
-    slope = (matrix[None, :2, :2] - at[:, :, None] * matrix[None, 2:, :2]) / mapped[:, 2, None, None]
+    slope = (matrix[:2, :2] - at[:, :, None] * matrix[2, :2]) / mapped[:, 2, None, None]
     return at.astype(np.float32), slope.astype(np.float32)
 
 
