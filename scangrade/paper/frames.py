@@ -402,12 +402,9 @@ def _peaks(
         (row > 0) & (row < side - 1) & (column > 0) & (column < side - 1)
     )  # a slope that leads out of the search is no frame
     row, column = np.minimum(np.maximum(row, 1), side - 2), np.minimum(np.maximum(column, 1), side - 2)
-    offsets = np.column_stack(
-        [
-            column + parabola_tops(match[every, row, column - 1], peak, match[every, row, column + 1]) - reach,
-            row + parabola_tops(match[every, row - 1, column], peak, match[every, row + 1, column]) - reach,
-        ]
-    )
+    before = match[every, np.array([row, row - 1]), np.array([column - 1, column])]
+    after = match[every, np.array([row, row + 1]), np.array([column + 1, column])]
+    offsets = (np.array([column, row]) + parabola_tops(before, peak, after) - reach).T
     sharpness = np.where(np.isfinite(away), peak - away, 0.0)
     return np.where(inner[:, None], offsets / q, 0.0), np.where(inner, peak, 0.0), np.where(inner, sharpness, 0.0)
 
