@@ -106,7 +106,7 @@ class _Plan:
     far: NDArray[np.intp]  #: where strokes that leave the box are sought
     means: NDArray[
         np.float32
-    ]  #: (H * W, 14) weights: inside, core, along the diagonals, off them, around, and ninths of the inside
+    ]  #: (pixels, 13) weights of the inside: all of it, core, along the diagonals, off them, and ninths
     within: tuple[slice, slice]  #: rows and columns that hold the inside
     inside: NDArray[np.bool_]  #: (h, w) of these, the inside itself
     lines: tuple[_Lines, _Lines]  #: in rows and in columns
@@ -149,7 +149,7 @@ def _plan(geometry: BoxGeometry, inset_mm: float, settings: MeasureSettings) -> 
     third_x = np.clip(np.floor((x + 1) * 1.5), 0, 2)
     third_y = np.clip(np.floor((y + 1) * 1.5), 0, 2)
     thirds = [inside & (third_x == i) & (third_y == j) for j in range(3) for i in range(3)]
-    masks = [inside, core, on_diagonal, off_diagonal, band, *thirds]
+    masks = [inside, core, on_diagonal, off_diagonal, *thirds]
     down, across = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
     within = slice(int(down[0]), int(down[-1]) + 1), slice(int(across[0]), int(across[-1]) + 1)
     return _Plan(
@@ -159,7 +159,7 @@ def _plan(geometry: BoxGeometry, inset_mm: float, settings: MeasureSettings) -> 
         np.flatnonzero(inside),
         np.flatnonzero(band),
         np.flatnonzero(far),
-        np.column_stack([mask.ravel() / np.float32(mask.sum()) for mask in masks]).astype(np.float32),
+        np.column_stack([mask[inside] / np.float32(mask.sum()) for mask in masks]).astype(np.float32),
         within,
         inside[within],
         (
@@ -187,17 +187,17 @@ def _inside(
 ) -> NDArray[np.float32]:
     """The features of `_INSIDE` for the patches of boxes of one geometry, of which those not `whole` leave the image."""
     flat, cut = patches.reshape(len(patches), -1), np.flatnonzero(~whole).tolist()
-    pixels = np.take(flat, plan.pixels, axis=1)
+    pixels, beside = (np.take(flat, places, axis=1) for places in (plan.pixels, plan.band))
     # Shadow and noise beside the box are in the box as well. Ink beside it is not: hence quantiles of both, and a limit.
-    around = _quantile(np.take(flat, plan.band, axis=1), settings.floor_quantile, cut)
+    around = _quantile(beside, settings.floor_quantile, cut)
     within = _quantile(pixels, settings.floor_quantile, cut)
     if cut:
         around, within = np.nan_to_num(around), np.nan_to_num(within)
     floor = np.clip(np.minimum(around, within), -settings.most_floor, settings.most_floor)[:, None]
     stretch = 1.0 - floor
     # what is left of darkness without the floor, stretched to black; quantiles and means move with the pixels
-    means = (_means(flat, plan.means, cut) - floor) / stretch
-    cells = means[:, 5:]
+    means = (_means(pixels, plan.means, cut) - floor) / stretch
+    cells = means[:, 4:]
     return np.column_stack(
         [
             means[:, 0],
@@ -209,17 +209,17 @@ def _inside(
             (cells > settings.cell_ink).mean(axis=1),
             _without_line(patches[:, *plan.within], plan.inside, floor, plan.lines),
             means[:, 2] - means[:, 3],
-            means[:, 4],
+            (beside.mean(axis=1) - floor[:, 0]) / stretch[:, 0],
             _share_above(np.take(flat, plan.far, axis=1), floor + settings.beyond_ink * stretch, cut),
         ]
     ).astype(np.float32, copy=False)
 
 
-def _means(flat: NDArray[np.float32], weights: NDArray[np.float32], cut: list[int]) -> NDArray[np.float32]:
-    """Means of patches under masks, given as weights (pixels, masks): (patches, masks); NaN where a pixel under the mask is NaN."""
-    result: NDArray[np.float32] = flat @ weights  # one product for all masks
+def _means(pixels: NDArray[np.float32], weights: NDArray[np.float32], cut: list[int]) -> NDArray[np.float32]:
+    """Means of pixels under masks, given as weights (pixels, masks): (patches, masks); NaN where a pixel under the mask is NaN."""
+    result: NDArray[np.float32] = pixels @ weights  # one product for all masks
     for k in cut:  # in it a single NaN spoils the means that it has no part in
-        result[k] = [flat[k, one > 0].mean() for one in weights.T]
+        result[k] = [pixels[k, one > 0].mean() for one in weights.T]
     return result
 
 

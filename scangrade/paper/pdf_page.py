@@ -25,13 +25,13 @@ from PIL import Image
 from scangrade.paper.pixels import (
     Gray,
     PageImage,
-    TooLargeError,
     UndecodableError,
     check_size,
     codec_complaints,
     from_jpeg,
     from_pillow,
     from_rgb,
+    jpeg_head,
     page_reduction,
     pillow_pixel_bytes,
     shrink,
@@ -364,9 +364,10 @@ def plain_image(page: pikepdf.Page, *, channel: str, limits: RasteriseLimits) ->
     if samples.inverted:
         decoded = cv2.bitwise_not(decoded).astype(np.uint8, copy=False)
     across_dpi, down_dpi = across_dpi / factor, down_dpi / factor
-    upright, turned = _laid(decoded, drawing.matrix, quarter_turns(page))
+    turns = quarter_turns(page)
+    upright, turned = _laid(decoded, drawing.matrix, turns)
     pixels, dpi = squared(upright, *((down_dpi, across_dpi) if turned else (across_dpi, down_dpi)), limits)
-    return PageImage(np.ascontiguousarray(pixels), dpi, _digest(raw, samples, drawing.matrix, quarter_turns(page)))
+    return PageImage(np.ascontiguousarray(pixels), dpi, _digest(raw, samples, drawing.matrix, turns))
 
 
 def _digest(raw: bytes, samples: _Samples, matrix: _Matrix, turns: int) -> str:
@@ -523,16 +524,12 @@ def _decode(raw: bytes, samples: _Samples, *, factor: int, channel: str, limits:
 
 
 def _decode_jpeg(raw: bytes, samples: _Samples, *, factor: int, channel: str, limits: RasteriseLimits) -> Gray | None:
-    try:
-        with Image.open(io.BytesIO(raw), formats=["JPEG"]) as header:
-            size, mode = header.size, header.mode
-    except Image.DecompressionBombError as error:
-        raise TooLargeError(samples.width, samples.height, limits.max_pixels) from error
-    except (OSError, ValueError, SyntaxError) as error:
-        raise UndecodableError("is not the JPEG that it should be") from error
-    check_size(*size, limits)
-    expected = {1: "L", 3: "RGB"}[samples.channels]
-    if size != (samples.width, samples.height) or mode != expected or samples.palette or samples.parameters:
+    head = jpeg_head(raw)
+    if head is None or head.bits != 8 or head.channels not in (1, 3, 4):
+        raise UndecodableError("is not the JPEG that it should be")
+    check_size(head.width, head.height, limits)
+    stored = head.width, head.height, head.channels
+    if stored != (samples.width, samples.height, samples.channels) or samples.palette or samples.parameters:
         return None
     return from_jpeg(raw, factor=factor, channel=channel, exif=False, most_scans=limits.max_jpeg_scans)
 

@@ -7,14 +7,15 @@ clean and tells the caller that the picture is not to be trusted.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
+import struct
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO
 
 import cv2
 import numpy as np
@@ -43,8 +44,9 @@ _REDUCED_COLOR = {
 
 _MARKER = 0xFF
 _START_OF_SCAN = b"\xff\xda"
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # these three are tables
 _SEQUENTIAL_FRAMES = (0xC0, 0xC1)
-_SEGMENTS = frozenset((*range(0xC0, 0xD0), *range(0xDA, 0xFF)))  # markers that a length follows
+_WITHOUT_LENGTH = frozenset((0x00, 0x01, *range(0xD0, 0xDA), 0xFF))  # restarts, start and end among them
 
 _DPI_SLACK = 0.1  # PNG counts dots per metre, page sizes are rounded: 300 dpi comes as 299.9994
 _SQUARE_ENOUGH = 1.03  # registration takes print scales from 0.94 to 1.03, and this much stretch in one direction
@@ -101,27 +103,40 @@ def codec_complaints() -> Iterator[Complaints]:
         yield complaints
         return
     sys.stderr.flush()
-    with _scratch() as caught:
-        os.dup2(caught.fileno(), 2)
-        try:
-            yield complaints
-        finally:
-            sys.stderr.flush()
-            os.dup2(kept, 2)
-            os.close(kept)
-            caught.seek(0)
-            for line in caught.read().splitlines(keepends=True):
-                if not _CODEC_LINE.match(line):
-                    os.write(2, line)
-                elif not complaints.damage and _DAMAGE_LINE.match(line):
-                    complaints.damage = line.decode(errors="replace").strip()
+    caught = _scratch()
+    os.dup2(caught, 2)
+    try:
+        yield complaints
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
+        for line in _taken_from(caught):
+            if not _CODEC_LINE.match(line):
+                os.write(2, line)
+            elif not complaints.damage and _DAMAGE_LINE.match(line):
+                complaints.damage = line.decode(errors="replace").strip()
 
 
-def _scratch() -> IO[bytes]:
-    """A nameless file; in memory where the system has such, so that a full disk costs no page."""
+@functools.cache
+def _scratch() -> int:
+    """A nameless file, kept for the next image as well; in memory where the system has such, so that a full disk costs no page."""
     if sys.platform.startswith("linux"):
-        return os.fdopen(os.memfd_create("complaints"), "w+b")
-    return tempfile.TemporaryFile()
+        return os.memfd_create("complaints")
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
+
+
+def _taken_from(file: int) -> list[bytes]:
+    """The lines of a file that was written up to its current place; it is empty afterwards."""
+    written = os.lseek(file, 0, os.SEEK_CUR)
+    if not written:
+        return []
+    os.lseek(file, 0, os.SEEK_SET)
+    lines = os.read(file, written).splitlines(keepends=True)
+    os.lseek(file, 0, os.SEEK_SET)
+    os.ftruncate(file, 0)
+    return lines
 
 
 def page_reduction(dpi: float | None, longer_px: int, *, bilevel: bool, limits: RasteriseLimits) -> int:
@@ -184,7 +199,9 @@ def from_jpeg(data: bytes, *, factor: int, channel: str, exif: bool, most_scans:
     UndecodableError
         Where the data is damaged, even if a part of the picture could be saved.
     """
-    if not _in_one_pass(data) and data.count(_START_OF_SCAN) > most_scans:
+    head = jpeg_head(data)
+    # looking for more passes costs a tenth of decoding
+    if (head is None or not head.one_pass) and data.count(_START_OF_SCAN) > most_scans:
         raise UndecodableError("has more passes than an encoder makes")
     flags = (_REDUCED_COLOR if channel else _REDUCED_GRAY)[factor]
     if not exif:
@@ -201,22 +218,41 @@ def from_jpeg(data: bytes, *, factor: int, channel: str, exif: bool, most_scans:
     return np.ascontiguousarray(decoded[:, :, _BGR[channel]]) if channel else decoded.astype(np.uint8, copy=False)
 
 
-def _in_one_pass(data: bytes) -> bool:
-    """Whether a JPEG's head says that its first pass is the only one, as scanners store it: looking for more costs a tenth of decoding.
+@dataclass(frozen=True, slots=True)
+class JpegHead:
+    """What a JPEG says of itself before its data."""
 
-    So it is where the coding is not progressive and the first pass holds all channels: a decoder then takes another one for an error.
+    width: int
+    height: int
+    bits: int  #: per channel
+    channels: int
+    one_pass: bool  #: whether the first pass is the only one, as scanners store it
+
+
+def jpeg_head(data: bytes) -> JpegHead | None:
+    """Read a JPEG's head up to its first pass, as tolerantly as decoders do; None where it has none.
+
+    The first pass is the only one where the coding is not progressive and it holds all channels: a decoder then takes another one for
+    an error.
     """
-    channels, place = 0, 2
-    while place + 10 <= len(data) and data[place] == _MARKER:
+    if not data.startswith(b"\xff\xd8\xff"):
+        return None
+    frame: tuple[int, int, int, int, int] | None = None
+    place = 2
+    while (place := data.find(_MARKER, place)) >= 0 and place + 10 <= len(data):
         kind, length = data[place + 1], int.from_bytes(data[place + 2 : place + 4], "big")
-        if kind not in _SEGMENTS:
-            return False
-        if kind in _SEQUENTIAL_FRAMES:
-            channels = data[place + 9]
+        if kind in _WITHOUT_LENGTH:
+            place += 1 if kind == _MARKER else 2  # one more of these bytes is filling
+            continue
+        if kind in _FRAMES:
+            frame = (kind, *struct.unpack(">BHHB", data[place + 4 : place + 10]))
         elif kind == _START_OF_SCAN[1]:
-            return channels > 0 and data[place + 4] == channels
+            if frame is None:
+                return None
+            coding, bits, height, width, channels = frame
+            return JpegHead(width, height, bits, channels, coding in _SEQUENTIAL_FRAMES and 0 < channels == data[place + 4])
         place += 2 + length
-    return False
+    return None
 
 
 def from_pillow(image: Image.Image, *, channel: str) -> Gray:

@@ -71,14 +71,22 @@ class Batch:
 
     stem: str
     copies: int
+    rubric: str = ""  #: where it has another name
 
     def definitions(self) -> Definitions:
         """Its layout and rubric."""
-        return load_definitions(REPOSITORY / "layouts" / f"{self.stem}.toml", REPOSITORY / "rubrics" / f"{self.stem}.toml")
+        rubric = self.rubric or self.stem
+        return load_definitions(REPOSITORY / "layouts" / f"{self.stem}.toml", REPOSITORY / "rubrics" / f"{rubric}.toml")
 
 
-#: A booklet of 16 pages with some boxes on each, and a sheet that is full of boxes.
-BATCHES = (Batch("tum-introduction-to-deep-learning", 1), Batch("nops", 6))
+#: Booklets with some boxes on each page, one with boxes and cells for handwritten digits, and sheets that are full of boxes.
+BATCHES = (
+    Batch("tum-introduction-to-deep-learning", 1),
+    Batch("uva-deep-learning-1", 1, "uva-all-or-nothing"),
+    Batch("ist-deep-learning", 2),
+    Batch("twente-deep-learning", 6),
+    Batch("nops", 6),
+)
 
 #: Where a stage begins: in what, by which name, and what it is called. Time within an inner stage counts there only.
 STAGES: tuple[tuple[Any, str, str], ...] = (
