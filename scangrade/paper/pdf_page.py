@@ -22,12 +22,14 @@ import pikepdf
 from numpy.typing import NDArray
 from PIL import Image
 
+from scangrade.paper.fax import decode_fax
 from scangrade.paper.pixels import (
     Gray,
     PageImage,
     UndecodableError,
     check_size,
     codec_complaints,
+    from_bits,
     from_jpeg,
     from_pillow,
     from_rgb,
@@ -46,8 +48,6 @@ _MOST_PALETTE_BYTES = 2**16  # 256 colours take 1 kB at most
 _MOST_UNPACKED = 3000  # times that LZW can unpack to, the most of all packings
 _LETTER = (0.0, 0.0, 612.0, 792.0)  # what viewers show for a page without a size
 _DEEPEST = 32  # levels of a page tree or of nested forms; real ones have a handful
-_END_OF_BLOCK = 0x001001
-_FAX_PADDING = 4  # bytes: the end-of-block code itself, and filling up the last byte
 _SHEAR = 2e-3  # least slope at which an image counts as turned by a part of a right angle: 7 pixels over a page at 300 dpi
 
 _Matrix = tuple[float, float, float, float, float, float]
@@ -548,7 +548,6 @@ def _decode_jpeg2000(raw: bytes, *, factor: int, channel: str, limits: Rasterise
 
 
 def _decode_fax(raw: bytes, samples: _Samples, *, factor: int, channel: str) -> Gray | None:
-    """Decode CCITT groups 3 and 4 by wrapping the data into a TIFF, whose decoder is the one at hand."""
     stated = dict(samples.parameters)
     if not stated.keys() <= {"/K", "/Columns", "/Rows", "/BlackIs1", "/EndOfBlock", "/EndOfLine", "/DamagedRowsBeforeError"}:
         return None
@@ -557,59 +556,13 @@ def _decode_fax(raw: bytes, samples: _Samples, *, factor: int, channel: str) -> 
     k = stated.get("/K", 0)
     if k >= 0 and not stated.get("/EndOfLine", 0):
         return None  # rows without an end mark have no counterpart among a TIFF's ways of group 3
-    data = fax_as_tiff(raw, samples.width, samples.height, compression=4 if k < 0 else 3, two_dimensional=k > 0)
-    with Image.open(io.BytesIO(data), formats=["TIFF"]) as image:
-        white = from_pillow(image, channel="")
-    if k < 0 and not _says_end(raw) and len(raw) + _FAX_PADDING < _fax_length(white):
-        raise UndecodableError("is broken off")
+    bits = decode_fax(raw, samples.width, samples.height, k=k)
     turned = bool(stated.get("/BlackIs1", 0))
     if samples.palette:
-        return shrink(_through_palette((white > 0) ^ turned, samples.palette, channel), factor)
-    gray = shrink(white, factor)
+        white = np.unpackbits(bits, axis=1, count=samples.width) == 0
+        return shrink(_through_palette(white ^ turned, samples.palette, channel), factor)
+    gray = from_bits(bits, samples.width, factor=factor)
     return cv2.bitwise_not(gray).astype(np.uint8, copy=False) if turned else gray
-
-
-def _says_end(raw: bytes) -> bool:
-    """Whether group 4 data closes with its end-of-block code, wherever in the last bytes."""
-    tail = int.from_bytes(raw[-8:], "big")
-    return any((tail >> shift) & 0xFFFFFF == _END_OF_BLOCK for shift in range(40))
-
-
-def _fax_length(white: Gray) -> int:
-    """Bytes of the picture as group 4 data.
-
-    There is one way only to write it, so data that broke off is shorter: the decoder silently makes the missing rows white.
-    """
-    stream = io.BytesIO()
-    bits = Image.fromarray(cv2.bitwise_not(white)).convert("1")  # Pillow's 0 is what the encoder takes for white
-    bits.save(stream, "TIFF", compression="group4", tiffinfo={278: bits.height})
-    with Image.open(stream) as image:
-        return sum(image.tag_v2[279])  # type: ignore[attr-defined]
-
-
-def fax_as_tiff(data: bytes, width: int, height: int, *, compression: int = 4, two_dimensional: bool = False) -> bytes:
-    """A one-strip bilevel TIFF around fax data in which 0 is white."""
-    short, long = 3, 4
-    entries = [
-        (256, long, width),
-        (257, long, height),
-        (258, short, 1),
-        (259, short, compression),
-        (262, short, 0),
-        (273, long, 0),
-        (278, long, height),
-        (279, long, len(data)),
-        (292, long, int(two_dimensional)),
-    ]
-    if compression == 4:
-        entries.pop()
-    start = 8 + 2 + 12 * len(entries) + 4
-    directory = b"".join(
-        struct.pack("<HHI", tag, kind, 1)
-        + struct.pack("<HH" if kind == short else "<I", *((value, 0) if kind == short else (value,)))
-        for tag, kind, value in ((tag, kind, start if tag == 273 else value) for tag, kind, value in entries)
-    )
-    return b"II*\0" + struct.pack("<IH", 8, len(entries)) + directory + struct.pack("<I", 0) + data
 
 
 def _decode_flate(raw: bytes, samples: _Samples, *, factor: int, channel: str) -> Gray | None:

@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import IO
 
 import cv2
 import numpy as np
@@ -49,6 +50,7 @@ _SEQUENTIAL_FRAMES = (0xC0, 0xC1)
 _WITHOUT_LENGTH = frozenset((0x00, 0x01, *range(0xD0, 0xDA), 0xFF))  # restarts, start and end among them
 
 _DPI_SLACK = 0.1  # PNG counts dots per metre, page sizes are rounded: 300 dpi comes as 299.9994
+_ROWS_AT_ONCE = 120  # of a black and white page, unpacked: 300 kB at 300 dpi
 _SQUARE_ENOUGH = 1.03  # registration takes print scales from 0.94 to 1.03, and this much stretch in one direction
 
 # The codecs report damage as text only. Scanners commonly leave a stray byte or two before a JPEG's end marker, which costs no
@@ -103,7 +105,7 @@ def codec_complaints() -> Iterator[Complaints]:
         yield complaints
         return
     sys.stderr.flush()
-    caught = _scratch()
+    caught = _complaints_file().fileno()
     os.dup2(caught, 2)
     try:
         yield complaints
@@ -118,13 +120,17 @@ def codec_complaints() -> Iterator[Complaints]:
                 complaints.damage = line.decode(errors="replace").strip()
 
 
-@functools.cache
-def _scratch() -> int:
-    """A nameless file, kept for the next image as well; in memory where the system has such, so that a full disk costs no page."""
+def scratch() -> IO[bytes]:
+    """A nameless file; in memory where the system has such, so that a full disk costs no page."""
     if sys.platform.startswith("linux"):
-        return os.memfd_create("complaints")
-    with tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())
+        return os.fdopen(os.memfd_create("scratch"), "w+b")
+    return tempfile.TemporaryFile()
+
+
+@functools.cache
+def _complaints_file() -> IO[bytes]:
+    """Where complaints are caught: one file for all images, since to make one takes as long as all else about it."""
+    return scratch()
 
 
 def _taken_from(file: int) -> list[bytes]:
@@ -302,6 +308,30 @@ def _gray(image: Image.Image, channel: str, *, white_is_zero: bool) -> Gray:
     if channel and image.mode != "L":
         return np.array(image.convert("RGB").getchannel({"red": "R", "green": "G", "blue": "B"}[channel]))
     return np.array(image.convert("L"))
+
+
+def from_bits(bits: NDArray[np.uint8], width: int, *, factor: int) -> Gray:
+    """Grey of packed bits, as `shrink` makes it of them unpacked; some rows at a time, which stay in a processor's cache.
+
+    Parameters
+    ----------
+    bits : (H, (W + 7) // 8) uint8
+        Eight pixels a byte, leftmost in the highest bit; 0 is white.
+    width : int
+        W, in pixels.
+    factor : int
+        Pixels, across and down, of which one is made.
+    """
+    height = len(bits)
+    if min(height, width) < factor:
+        factor = 1
+    step = factor * (_ROWS_AT_ONCE // factor)
+    gray: Gray = np.empty((height // factor, width // factor), np.uint8)
+    for top in range(0, height // factor * factor, step):
+        pixels: Gray = np.unpackbits(bits[top : top + step], axis=1, count=width)
+        pixels -= 1  # 0 becomes 255
+        gray[top // factor : (top + step) // factor] = shrink(pixels, factor)
+    return gray
 
 
 def shrink(pixels: Gray, factor: int) -> Gray:

@@ -35,6 +35,7 @@ from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 from scangrade.errors import UsageError
 from scangrade.geometry import MM_PER_INCH
 from scangrade.model import PageSetAside, Reason
+from scangrade.paper.fax import Bits, decode_strips
 from scangrade.paper.pdf_page import images_of, plain_image, shown_inches
 from scangrade.paper.pixels import (
     Gray,
@@ -43,6 +44,7 @@ from scangrade.paper.pixels import (
     UndecodableError,
     check_size,
     codec_complaints,
+    from_bits,
     from_jpeg,
     from_pillow,
     page_reduction,
@@ -428,9 +430,8 @@ def _finished(pixels: Gray, claim: tuple[float, float] | None, sha256: str, limi
     return PageImage(square, dpi, sha256)
 
 
-def _reduced(pixels: Gray, claim: tuple[float, float] | None, *, bilevel: bool, limits: RasteriseLimits) -> tuple[Gray, int]:
-    factor = page_reduction(min(claim) if claim else None, max(pixels.shape), bilevel=bilevel, limits=limits)
-    return shrink(pixels, factor), factor
+def _reduction(claim: tuple[float, float] | None, longer_px: int, *, bilevel: bool, limits: RasteriseLimits) -> int:
+    return page_reduction(min(claim) if claim else None, longer_px, bilevel=bilevel, limits=limits)
 
 
 class _TiffScan(ScanFile):
@@ -468,8 +469,28 @@ class _TiffScan(ScanFile):
         frame = self._image
         check_size(*frame.size, limits, pixel_bytes=pillow_pixel_bytes(frame.mode))
         claim, bilevel, digest = _claimed_dpi(frame, limits), frame.mode == "1", self._stored_sha256()
-        pixels, factor = _reduced(from_pillow(frame, channel=channel), claim, bilevel=bilevel, limits=limits)
+        factor = _reduction(claim, max(frame.size), bilevel=bilevel, limits=limits)
+        bits = self._fax_bits()
+        pixels = (
+            shrink(from_pillow(frame, channel=channel), factor)
+            if bits is None
+            else from_bits(bits, frame.width, factor=factor)
+        )
         return _finished(pixels, None if claim is None else (claim[0] / factor, claim[1] / factor), digest, limits)
+
+    def _fax_bits(self) -> Bits | None:
+        """Of a page of fax data that lies as it is shown, 0 for white; None for any other, which Pillow decodes."""
+        tags, (width, height) = self._image.tag_v2, self._image.size
+        white, rows = tags.get(262), tags.get(278, height)
+        if self._image.mode != "1" or (tags.get(259), tags.get(266, 1), tags.get(274, 1)) != (4, 1, 1) or 273 not in tags:
+            return None
+        if white not in (0, 1) or not isinstance(rows, int) or rows < 1:
+            return None
+        try:
+            bits = decode_strips(self._stream, self._decoded, width, height, rows=rows)
+        finally:
+            self._stream.seek(0, os.SEEK_END)  # forgets what it has read ahead: libtiff has moved the place in the file
+        return ~bits if white == 1 and bits is not None else bits
 
     def _stored_sha256(self) -> str:
         """Of the page's strips or tiles as stored, and of the tags that say what they mean; not of dates and names."""
@@ -542,14 +563,15 @@ class _ImageScan(ScanFile):
     def _pixels(self, channel: str) -> tuple[Gray, int]:
         with Image.open(io.BytesIO(self._data)) as image:
             pixels = from_pillow(image, channel=channel)
-        return _reduced(pixels, self._claim, bilevel=self._bilevel, limits=self._limits)
+        factor = _reduction(self._claim, max(self._size), bilevel=self._bilevel, limits=self._limits)
+        return shrink(pixels, factor), factor
 
 
 class _JpegScan(_ImageScan):
     """JPEG: reduced inside the decoder, which saves most of the time."""
 
     def _pixels(self, channel: str) -> tuple[Gray, int]:
-        factor = page_reduction(min(self._claim) if self._claim else None, max(self._size), bilevel=False, limits=self._limits)
+        factor = _reduction(self._claim, max(self._size), bilevel=False, limits=self._limits)
         most = self._limits.max_jpeg_scans
         return from_jpeg(self._data, factor=factor, channel=channel, exif=True, most_scans=most), factor
 

@@ -43,7 +43,7 @@ from scangrade.authoring.simulate import print_form, simulate_booklet
 from scangrade.check import Definitions, load_definitions
 from scangrade.model import FieldKind, Layout, PageResult, PageSetAside, Student
 from scangrade.opening import record_definitions
-from scangrade.paper.pdf_page import fax_as_tiff
+from scangrade.paper.fax import fax_as_tiff
 from scangrade.paper.rasterise import PageImage, ScanFile
 from scangrade.paper.read import FormReader, read_page
 from scangrade.reading import PaperReader
