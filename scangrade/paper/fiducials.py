@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import functools
 import math
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import accumulate, combinations
 from typing import Any
 
 import cv2
@@ -259,18 +260,16 @@ def _below_each_other(pictures: Sequence[Gray]) -> Gray:
 
 def _put_back(found: _Candidates, windows: Sequence[Window]) -> _Candidates:
     """What was found in windows that were put `_below_each_other`, as it lies in the image; without what their edges may have cut."""
-    left, top, right, bottom = np.array(windows).T
-    starts = np.cumsum([0, *(bottom - top + 1)[:-1]])
-    which = np.searchsorted(starts, found.centre[:, 1], side="right") - 1
-    centre = found.centre + np.column_stack([left, top - starts])[which]
-    edges = (
-        centre[:, 0] - left[which],
-        centre[:, 1] - top[which],
-        right[which] - 1 - centre[:, 0],
-        bottom[which] - 1 - centre[:, 1],
-    )
-    whole = np.minimum.reduce(edges) >= found.size
-    return _Candidates(centre[whole], found.size[whole])
+    starts = list(accumulate((bottom - top + 1 for _, top, _, bottom in windows), initial=0))
+    centres, sizes = [], []
+    for (x, y), size in zip(found.centre.tolist(), found.size.tolist(), strict=True):
+        which = bisect_right(starts, y) - 1
+        left, top, right, bottom = windows[which]
+        column, row = x + left, y + top - starts[which]
+        if min(x, row - top, right - 1 - column, bottom - 1 - row) >= size:
+            centres.append((column, row))
+            sizes.append(size)
+    return _Candidates(np.array(centres, dtype=np.float64).reshape(-1, 2), np.array(sizes, dtype=np.float64))
 
 
 def _halvings(scale: float, limits: RegistrationLimits) -> int:
@@ -628,9 +627,9 @@ def _refined(
     quick = _search(ink, matrix, page, near, seen_marks, limits)
     if len(quick[0]) == len(page.fiducials):
         fit = _fit(*quick, limits)
-        if fit is not None and fit[1].all():
-            return _placement(quick, fit, page)
-    found, fit = quick, None
+        if fit is not None and fit.used.all():
+            return _placement(fit, page)
+    fit = None
     for search_mm in limits.search_mm:
         found = _search(ink, matrix, page, search_mm, seen_marks, limits)
         if len(found[0]) < limits.least_fiducials:
@@ -638,8 +637,8 @@ def _refined(
         fit = _fit(*found, limits)
         if fit is None:
             return None
-        matrix = fit[0]
-    return None if fit is None else _placement(found, fit, page)
+        matrix = fit.matrix
+    return None if fit is None else _placement(fit, page)
 
 
 def _search(
@@ -698,38 +697,45 @@ def _best_match(match: NDArray[np.float32], limits: RegistrationLimits) -> tuple
     return column + parabola_top(match[row], column) - middle, row + parabola_top(match[:, column], row) - middle
 
 
-def _placement(
-    found: tuple[Points, Points], fit: tuple[NDArray[np.float64], NDArray[np.bool_]], page: LayoutPage
-) -> Placement:
-    (source, target), (matrix, used) = found, fit
+@dataclass(frozen=True, slots=True, eq=False)
+class _Fit:
+    """How marks lie together."""
+
+    matrix: NDArray[np.float64]  #: layout mm to image pixels
+    used: NDArray[np.bool_]  #: which of the marks: the others contradict them
+    misses: list[float]  #: pixels between those and where an affine map puts them
+
+
+def _placement(fit: _Fit, page: LayoutPage) -> Placement:
+    matrix = fit.matrix
     scale = local_scale(matrix, page.width_mm / 2, page.height_mm / 2)
-    source, target = source[used], target[used]
-    misses = _misses(fit_affine(source, target), source, target)
-    residual = math.sqrt(sum(one * one for one in misses) / len(misses)) / scale
+    residual = math.sqrt(sum(one * one for one in fit.misses) / len(fit.misses)) / scale
     tilt = math.degrees(math.atan2(matrix[1, 0], matrix[0, 0]))
-    return Placement(matrix, int(used.sum()), len(page.fiducials), residual, upright_turn(tilt))
+    return Placement(matrix, len(fit.misses), len(page.fiducials), residual, upright_turn(tilt))
 
 
-def _fit(source: Points, target: Points, limits: RegistrationLimits) -> tuple[NDArray[np.float64], NDArray[np.bool_]] | None:
+def _fit(source: Points, target: Points, limits: RegistrationLimits) -> _Fit | None:
     """Homography (affine from three marks) without the marks that contradict the others; None where they all do."""
     used = np.ones(len(source), dtype=np.bool_)
     while True:
-        affine = fit_affine(source[used], target[used])
+        mine, theirs = source[used], target[used]
+        affine = fit_affine(mine, theirs)
         scale = math.sqrt(abs(_area_scale(affine)))
-        if not _plausible(affine, limits.greatest_stretch if used.sum() > 3 else limits.greatest_stretch_of_three):
+        if not _plausible(affine, limits.greatest_stretch if len(mine) > 3 else limits.greatest_stretch_of_three):
             return None
-        if max(_misses(affine, source[used], target[used])) <= limits.affine_miss_mm * max(scale, 1e-9):
+        misses = _misses(affine, mine, theirs)
+        if max(misses) <= limits.affine_miss_mm * max(scale, 1e-9):
             break
-        if used.sum() <= max(3, limits.least_fiducials):
+        if len(mine) <= max(3, limits.least_fiducials):
             return None
         left_out = [(_worst_without(source, target, used, int(k), scale), int(k)) for k in np.flatnonzero(used)]
         used[min(left_out)[1]] = False
-    if used.sum() < 4:
-        return affine, used
-    homography, _ = cv2.findHomography(source[used], target[used], 0)
+    if len(mine) < 4:
+        return _Fit(affine, used, misses)
+    homography, _ = cv2.findHomography(mine, theirs, 0)
     if homography is None:
         return None
-    return np.asarray(homography, dtype=np.float64), used
+    return _Fit(np.asarray(homography, dtype=np.float64), used, misses)
 
 
 def _worst_without(source: Points, target: Points, used: NDArray[np.bool_], k: int, scale: float) -> float:

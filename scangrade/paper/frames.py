@@ -413,40 +413,39 @@ def _smooth(
     places: PageBoxes, raw: NDArray[np.float64], strong: NDArray[np.bool_], limits: FrameLimits
 ) -> NDArray[np.float64]:
     """Offsets that the frames suggest together: an affine drift over the page, then each neighbourhood's own."""
-    if strong.sum() == 0:
+    count = int(np.count_nonzero(strong))
+    if count == 0:
         return np.zeros_like(raw)
-    centres = places.centres
-    where, what = centres[strong], raw[strong]
-    drift = np.tile(median(what), (len(centres), 1))
-    spread = np.ptp(where, axis=0)
-    if strong.sum() >= limits.least_for_drift and spread.min() > 0:
-        middle = where.mean(axis=0)
-        scale = np.maximum(spread, 1.0)
-        design = np.column_stack([np.ones(len(where)), (where - middle) / scale])
-        weight = np.ones(len(where))
-        little = 1e-9 * len(where) * np.eye(3)  # boxes along a slanted line tell nothing of the drift across it
+    every = count == len(strong)
+    what = raw if every else raw[strong]
+    design = places.plane if every else places.plane[strong]
+    if count >= limits.least_for_drift and np.ptp(design[:, 1:], axis=0).min() > 0:
+        weighted = design.T
+        little = 1e-9 * count * np.eye(3)  # boxes along a slanted line tell nothing of the drift across it
         solution: NDArray[np.float64] = np.zeros((3, 2))
         for _ in range(8):  # iteratively reweighted least squares with Cauchy weights
-            weighted, before = design.T * weight, solution
+            before = solution
             solved = cv2.solve(weighted @ design + little, weighted @ what, flags=cv2.DECOMP_CHOLESKY)
             solution = np.asarray(solved[1], dtype=np.float64)
             if np.abs(solution - before).max() < _SETTLED_MM:
                 break
             miss = what - design @ solution
-            weight = 1.0 / (1.0 + (miss * miss).sum(axis=1) / limits.drift_scale_mm**2)
-        drift = np.column_stack([np.ones(len(centres)), (centres - middle) / scale]) @ solution
-    rest = what - drift[strong]
-    local = drift.copy()
-    around = np.sort(rest[_nearest(places, strong, min(limits.neighbours, len(where)))].transpose(0, 2, 1), axis=2)
-    middle_one = around.shape[2] // 2  # numpy's median is slow for many of a few
-    local += (around[:, :, (around.shape[2] - 1) // 2] + around[:, :, middle_one]) / 2
-    return local
+            weighted = design.T / (1.0 + (miss * miss).sum(axis=1) / limits.drift_scale_mm**2)
+        drift = places.plane @ solution
+    else:
+        drift = np.tile(median(what), (len(strong), 1))
+    rest = what - (drift if every else drift[strong])
+    around = np.sort(rest[_nearest(places, strong, min(limits.neighbours, count))], axis=1)
+    middle_one = around.shape[1] // 2  # numpy's median is slow for many of a few
+    return np.asarray(drift + (around[:, (around.shape[1] - 1) // 2] + around[:, middle_one]) / 2)
 
 
 def _nearest(places: PageBoxes, strong: NDArray[np.bool_], count: int) -> NDArray[np.intp]:
     """For each box the nearest of those that are strong, as many as asked for: positions among the strong ones, (N, count)."""
     centres = places.centres
     order = _neighbourhoods(places, min(3 * count, len(centres)))
+    if strong.all():
+        return order[:, :count]
     usable = strong[order]
     rank = np.cumsum(usable, axis=1)
     position = np.cumsum(strong) - 1

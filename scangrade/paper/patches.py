@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from scangrade.model import Box, Shape
 
-_ENOUGH_PIXELS = 120_000  # of a page, to tell how black it is: it takes 360 of them to be as dark or darker
+_ENOUGH_PIXELS = 60_000  # of a page, to tell how black it is: 180 of them are as dark or darker
 _PAPER_CELL_MM = 1.5
 _REMAP_ROWS = 30_000  # OpenCV's remap takes pictures of less than 32,767 rows
 
@@ -113,11 +113,10 @@ def page_ink(gray: NDArray[np.uint8], scale: float, *, least_contrast: float) ->
         Of black to paper, that is believed.
     """
     cell = max(1.0, _PAPER_CELL_MM * scale)
-    # Every third or fifth row tells as much as all of them. Every second or fourth would always be the same ones of a JPEG's blocks.
-    rows = max(1, (int(cell / 2) - 1) | 1)
-    thinned = gray[rows // 2 :: rows] if len(gray) > rows else gray
-    paper = _paper_brightness(thinned, gray.shape, cell)
-    sample = np.ascontiguousarray(thinned[:, :: max(1, (thinned.size // _ENOUGH_PIXELS - 1) | 1)])
+    # Some rows tell as much as all of them. Every second or fourth would always be the same ones of a JPEG's blocks.
+    paper = _paper_brightness(_every(gray, max(1, (int(cell / 2) - 1) | 1)), gray.shape, cell)
+    rows = _every(gray, 7)
+    sample = np.ascontiguousarray(rows[:, :: max(1, (rows.size // _ENOUGH_PIXELS - 1) | 1)])
     bright = cv2.resize(paper, (sample.shape[1], sample.shape[0]), interpolation=cv2.INTER_LINEAR)
     levels = cv2.divide(sample, np.maximum(bright, 1), scale=255)
     counts = cv2.calcHist([levels], [0], None, [256], [0, 256]).ravel()
@@ -127,6 +126,11 @@ def page_ink(gray: NDArray[np.uint8], scale: float, *, least_contrast: float) ->
     # levels are rounded: within one, pixels are taken to be spread evenly
     black = max(0.0, level + 0.5 - (float(darkest[level]) - wanted) / float(counts[level]))
     return PageInk(gray, paper, min(max(1.0 - black / 255, least_contrast), 1.0))
+
+
+def _every(gray: NDArray[np.uint8], step: int) -> NDArray[np.uint8]:
+    """One of so many rows of an image; all of them where it has not even so many."""
+    return gray[step // 2 :: step] if len(gray) > step else gray
 
 
 def _paper_brightness(thinned: NDArray[np.uint8], shape: tuple[int, ...], cell: float) -> NDArray[np.uint8]:
@@ -170,6 +174,14 @@ class PageBoxes(Sequence[Box]):
     def centres(self) -> NDArray[np.float64]:
         """(N, 2) centres in layout mm."""
         return np.array([(box.x_mm, box.y_mm) for box in self._boxes], dtype=np.float64).reshape(-1, 2)
+
+    @functools.cached_property
+    def plane(self) -> NDArray[np.float64]:
+        """(N, 3): ones, and how far right and down of their middle boxes are, as shares of their extent (1 mm at least)."""
+        if not len(self._boxes):
+            return np.empty((0, 3))
+        off = self.centres - self.centres.mean(axis=0)
+        return np.column_stack([np.ones(len(off)), off / np.maximum(np.ptp(off, axis=0), 1.0)])
 
     @functools.cached_property
     def groups(self) -> tuple[tuple[BoxGeometry, NDArray[np.intp]], ...]:
