@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from scangrade.geometry import local_scale, project
-from scangrade.paper.patches import PageInk, halve, page_ink, sample, thumbnails
+from scangrade.paper.patches import PageInk, halve, ink_map, page_ink, sample, thumbnails
 
 Gray = NDArray[np.uint8]
 
@@ -93,3 +93,46 @@ def test_pixels_of_a_picture_are_the_mean_darkness_of_their_places(width_mm: flo
     assert want.max() > 0.6
     assert np.abs(found / 255 - np.clip(want, 0, 1)).max() < 0.08
     assert not beyond[:, :13].any()
+
+
+@pytest.mark.parametrize("times", [0, 1, 2])
+def test_a_window_is_as_dark_as_that_part_of_the_page_at_less_resolution(times: int) -> None:
+    rng = np.random.default_rng(5)
+    light = np.linspace(250, 170, 620)[None, :] * np.linspace(1, 0.9, 877)[:, None]
+    stains = cv2.GaussianBlur(rng.standard_normal(light.shape), (0, 0), 4)
+    gray = np.asarray(np.rint(light * (0.7 + 0.15 * stains / stains.std()).clip(0, 1)), dtype=np.uint8)
+    ink = page_ink(gray, 5.9, least_contrast=0.3)
+    height, width = (side // 2**times for side in gray.shape)
+    windows = ((0, 0, 40, 50), (width - 45, height - 30, width, height), (60, 30, 131, 99))
+    every = ink.halved(times).below(0.6)
+    for (x0, y0, x1, y1), seen in zip(windows, ink.below_in(windows, 0.6, times), strict=True):
+        want = every[y0:y1, x0:x1]
+        assert seen.shape == want.shape and 0.02 < (want > 0).mean() < 0.98
+        # paper is looked up to half a pixel aside: a level of gray, within which one pixel in a hundred is of the bound
+        assert (seen != want).mean() < 0.02
+
+
+@pytest.mark.parametrize("scale", [3.9, 5.9, 7.9])
+def test_the_map_of_ink_shows_dots_where_they_are(scale: float) -> None:
+    matrix = np.array([[scale, 0.02 * scale, 11.0], [-0.02 * scale, scale, 17.0], [0, 0, 1]])
+    page = np.full((round(105 * scale), round(80 * scale)), 235, np.uint8)
+    dots = [(10, 12), (33, 40), (60, 80), (12, 90)]
+    for x, y in dots:
+        across, down = project(matrix, [(x + 0.5, y + 0.5)])[0]
+        cv2.circle(page, (round(across), round(down)), 1, 30, -1)
+    found = ink_map(page_ink(page, scale, least_contrast=0.3), matrix, (74.0, 98.0), scale)
+    assert found.shape == (98, 74)
+    near = np.zeros(found.shape, np.uint8)
+    for x, y in dots:
+        assert found[y, x] > 200
+        # a dot three pixels wide, and a quarter of a millimetre of rounding, reach into the next cells
+        near[y - 1 : y + 2, x - 1 : x + 2] = 1
+    inner = (slice(4, -4), slice(4, -4))  # the turned page's own corners lie outside of the image
+    assert not found[inner][near[inner] == 0].any()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (3, 2), (9, 1), (40, 30)])
+def test_an_image_of_a_few_pixels_has_paper_and_black(shape: tuple[int, int]) -> None:
+    ink = page_ink(np.full(shape, 200, np.uint8), 5.9, least_contrast=0.3)
+    assert ink.contrast == 0.3
+    assert ink.paper.min() == ink.paper.max() == 200

@@ -18,7 +18,7 @@ from pikepdf import Array, Dictionary, Name
 from PIL import Image
 
 from scangrade.model import PageSetAside, Reason
-from scangrade.paper.pixels import PageImage, codec_complaints
+from scangrade.paper.pixels import JpegHead, PageImage, codec_complaints, jpeg_head
 from scangrade.paper.rasterise import ScanFile, open_scan
 from scangrade.settings import RASTERISE, RasteriseLimits
 
@@ -864,3 +864,33 @@ def test_complaints_are_told_apart_from_other_lines(capfd: pytest.CaptureFixture
         os.write(2, b"Corrupt JPEG data: premature end of data segment\n")
     assert "premature" in complaints.damage
     assert capfd.readouterr().err == ""
+
+
+def test_the_head_of_a_jpeg_is_read_as_decoders_read_it(picture: Gray) -> None:
+    height, width = picture.shape
+    data = jpeg(picture)
+    assert jpeg_head(data) == JpegHead(width, height, 8, 1, one_pass=True)
+    assert jpeg_head(jpeg(np.dstack([picture] * 3))) == JpegHead(width, height, 8, 3, one_pass=True)
+    filled = data[:2] + b"\xff\xff\xff" + data[3:]  # bytes before a marker, as the format allows
+    assert jpeg_head(filled) == jpeg_head(data)
+    commented = data[:2] + b"\xff\xfe\x00\x06\xff\xc0ab" + data[2:]  # what looks like a marker within a comment
+    assert jpeg_head(commented) == jpeg_head(data)
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, "JPEG", progressive=True)
+    assert jpeg_head(stream.getvalue()) == JpegHead(width, height, 8, 1, one_pass=False)
+
+
+def test_what_has_no_head_of_a_jpeg_is_none(picture: Gray) -> None:
+    data = jpeg(picture)
+    for broken in (b"", b"\xff\xd8", b"\xff\xd8\xff", data[:100], data[2:], b"\x89PNG" + data, b"\xff\xd8" + b"\xff" * 50):
+        assert jpeg_head(broken) is None
+
+
+def test_one_image_is_not_blamed_for_another_ones_damage() -> None:
+    with codec_complaints() as first:
+        os.write(2, b"Corrupt JPEG data: 17 extraneous bytes before marker 0xc4\n" * 3)
+    with codec_complaints() as second:
+        pass
+    with codec_complaints() as third:
+        os.write(2, b"Premature end of JPEG file\n")
+    assert (first.damage[:12], second.damage, third.damage) == ("Corrupt JPEG", "", "Premature end of JPEG file")

@@ -118,8 +118,11 @@ def test_print_that_is_almost_the_codes_is_read_again(
     assert called.call_count == len(said)
 
 
-def test_on_an_empty_place_tesseract_is_not_called(printed: PrintedForm) -> None:
-    with mock.patch.object(sticker_reading, "read_numbers", side_effect=AssertionError):
+def test_on_an_empty_place_nothing_dear_is_done(printed: PrintedForm) -> None:
+    dear = mock.patch.multiple(sticker_reading, read_numbers=mock.DEFAULT, _symbols=mock.DEFAULT)
+    with dear as calls:
+        for one in calls.values():
+            one.side_effect = AssertionError
         for scanner in (GOOD, HARD, COPIER_1BIT):
             assert read(printed, None, scanner) == StickerRead()
 
