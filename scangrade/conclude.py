@@ -31,7 +31,7 @@ from scangrade.answers.identify import Said, claimed_twice, identify
 from scangrade.answers.witnesses import without_form_words
 from scangrade.check import Definitions
 from scangrade.grades.by_hand import given_points, given_words
-from scangrade.grades.score import Given, doubtful_pages, score
+from scangrade.grades.score import Given, Made, doubtful_pages, score
 from scangrade.grades.version import asked_at, version_of
 from scangrade.model import (
     Answer,
@@ -191,8 +191,9 @@ def grade_booklets(
     identities, claim_flags = claims([one.identity for one in laid], definitions)
     flags = [*open_general(machine.flags, machine.asides, decisions), *claim_flags]
     cards, own = [], {}
+    made: Made = {}
     for one, identity in zip(laid, identities, strict=True):
-        card, own_flags = score_booklet(one, identity, definitions, decisions)
+        card, own_flags = score_booklet(one, identity, definitions, decisions, made)
         cards.append(card)
         own[one.booklet.id] = own_flags
         flags += own_flags
@@ -313,7 +314,7 @@ def _prints(page: ScannedPage) -> Mapping[str, str]:
 
 
 def score_booklet(
-    laid: Laid, identity: Identity, definitions: Definitions, decisions: Decisions
+    laid: Laid, identity: Identity, definitions: Definitions, decisions: Decisions, made: Made | None = None
 ) -> tuple[Scorecard, tuple[Flag, ...]]:
     """Points of one booklet, and all flags about it but those of other booklets' claims.
 
@@ -324,6 +325,8 @@ def score_booklet(
         Held against the other booklets.
     definitions : Definitions
     decisions : Decisions
+    made : dict, optional
+        As `score` takes it.
     """
     layout, rubric = definitions.layout, definitions.rubric
     booklet = laid.booklet
@@ -339,7 +342,7 @@ def score_booklet(
         version, version_flags = ruling.last.value, ()
     doubtful = doubtful_pages(laid.flags).get(booklet.id, frozenset())
     card, score_flags = score(
-        booklet.id, laid.answers, layout, rubric, version=version, doubtful=doubtful, given=laid.questions
+        booklet.id, laid.answers, layout, rubric, version=version, doubtful=doubtful, given=laid.questions, made=made
     )
     flags = [*laid.flags, *version_flags, *score_flags]
     disputed = disputed_fields(booklet, laid.answers, layout, decisions) if decisions.rulings else {}

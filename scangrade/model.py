@@ -587,14 +587,14 @@ class Answer:
     @property
     def marked(self) -> frozenset[str]:
         """Values of the boxes that are marked."""
-        return frozenset(one.box for one in self.verdicts if one.verdict is Verdict.MARKED)
+        return frozenset([one.box for one in self.verdicts if one.verdict is Verdict.MARKED])
 
     @property
     def open(self) -> frozenset[str]:
         """Values of the boxes about which a person must decide: those unsure, or all where the field is doubted as a whole."""
         if self.doubt:
-            return frozenset(one.box for one in self.verdicts)
-        return frozenset(one.box for one in self.verdicts if one.verdict is Verdict.UNSURE)
+            return frozenset([one.box for one in self.verdicts])
+        return frozenset([one.box for one in self.verdicts if one.verdict is Verdict.UNSURE])
 
 
 class FlagKind(StrEnum):

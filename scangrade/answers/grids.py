@@ -100,9 +100,10 @@ def read_grids(answers: Sequence[Answer], grids: Sequence[Sequence[Field]]) -> G
 
 def _column(answer: Answer) -> int:
     """A digit where exactly one box is marked and none is open, `EMPTY` where none is marked, else `OPEN`."""
-    if answer.open or len(answer.marked) > 1:
+    marked = answer.marked
+    if len(marked) > 1 or answer.open:
         return OPEN
-    return int(next(iter(answer.marked))) if answer.marked else EMPTY
+    return int(*marked) if marked else EMPTY
 
 
 def fits(grid: Grid | None, number: str) -> bool:

@@ -39,7 +39,9 @@ def summed(points: Iterable[Fraction]) -> Fraction:
     (Fraction(17, 6), Fraction(0, 1))
     """
     parts = [one.as_integer_ratio() for one in points]
-    common = math.lcm(*(below for _, below in parts))
+    common = math.lcm(*[below for _, below in parts])
+    if common == 1:  # nearly always
+        return Fraction(sum([above for above, _ in parts]))
     return Fraction(sum(above * (common // below) for above, below in parts), common)
 
 

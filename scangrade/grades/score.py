@@ -101,6 +101,13 @@ class _Worth:
     waits_for: str = ""  #: what only a person can give
 
 
+#: What each field of a question holds; None for one whose page did not come in.
+Marks = tuple[frozenset[str] | None, ...]
+
+#: Scores with nothing to look at, each with what it waits for; by question, versions that the booklet can be, and marks.
+Made = dict[tuple[str, tuple[str, ...], Marks], tuple[QuestionScore, str]]
+
+
 def score(
     booklet: str,
     answers: Sequence[Answer],
@@ -111,6 +118,7 @@ def score(
     doubtful: frozenset[int] = frozenset(),
     given: Mapping[str, Given] = MappingProxyType({}),
     limits: ScoreLimits = SCORE,
+    made: Made | None = None,
 ) -> tuple[Scorecard, tuple[Flag, ...]]:
     """Score one booklet.
 
@@ -129,6 +137,8 @@ def score(
     given : mapping of question id to Given
         Points that people gave by hand: they stand, whatever the marks say.
     limits : ScoreLimits
+    made : dict, optional
+        Scores that were made before with this layout, rubric and limits; new ones are put in. Most answers are like another booklet's.
 
     Returns
     -------
@@ -153,27 +163,51 @@ def score(
     scores: list[QuestionScore] = []
     flags: list[Flag] = []
     waiting: dict[str, list[str]] = defaultdict(list)
+    made = {} if made is None else made
+    by_marks = not doubtful and not rubric.permutations
     for question in rubric.questions:
-        asked = _asked(booklet, question, versions, rubric, fields, by_field)
-        by_hand = given.get(question.id)
-        if question.void is not None:
-            worth = _void(question)
-        elif by_hand:
-            worth = _by_hand(asked[0], by_hand)
-        else:
-            worth = _any_of(asked, [_in_doubt(one, _worth(one, limits), doubtful) for one in asked])
-        flags += worth.flags
-        points = _certain(worth.low, worth.high)
-        if worth.waits_for and points is None:
-            waiting[worth.waits_for].append(question.id)
-        scores.append(QuestionScore(question.id, points, worth.low, worth.high, worth.rule))
+        marks = _clear_marks(fields.get(question.id, ()), by_field) if by_marks and question.id not in given else None
+        known = made.get((question.id, versions, marks)) if marks is not None else None
+        if known is None:
+            asked = _asked(booklet, question, versions, rubric, fields, by_field)
+            worth = _worth_of(asked, given.get(question.id), doubtful, limits)
+            points = _certain(worth.low, worth.high)
+            known = QuestionScore(question.id, points, worth.low, worth.high, worth.rule), worth.waits_for
+            flags += worth.flags
+            if marks is not None and not worth.flags:
+                made[question.id, versions, marks] = known
+        scored, waits_for = known
+        if waits_for and scored.points is None:
+            waiting[waits_for].append(question.id)
+        scores.append(scored)
     low = exam_points({one.question: one.low for one in scores}, rubric)
-    high = exam_points({one.question: one.high for one in scores}, rubric)
+    high = (
+        low if all(one.low is one.high for one in scores) else exam_points({one.question: one.high for one in scores}, rubric)
+    )
     card = Scorecard(booklet, version or "", tuple(scores), _certain(low, high), low, high)
     if waiting:
         said = (f"{what} for question{'s' if len(ids) > 1 else ''} {', '.join(ids)}" for what, ids in waiting.items())
         flags.append(Flag(FlagKind.OPEN_POINTS, f"{'; '.join(said)}.", booklet))
     return card, tuple(flags)
+
+
+def _clear_marks(fields: Iterable[Field], answers: Mapping[str, Answer]) -> Marks | None:
+    """The marks of a question's fields; None where anything is open or doubted."""
+    marks: list[frozenset[str] | None] = []
+    for one in fields:
+        answer = answers.get(one.id)
+        if answer is not None and (answer.doubt or answer.open):
+            return None
+        marks.append(None if answer is None else answer.marked)
+    return tuple(marks)
+
+
+def _worth_of(asked: Sequence[_Asked], given: Given | None, doubtful: frozenset[int], limits: ScoreLimits) -> _Worth:
+    if asked[0].question.void is not None:
+        return _void(asked[0].question)
+    if given is not None:
+        return _by_hand(asked[0], given)
+    return _any_of(asked, [_in_doubt(one, _worth(one, limits), doubtful) for one in asked])
 
 
 def _asked(
