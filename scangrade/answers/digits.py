@@ -120,9 +120,10 @@ def look(cells: Pictures, empty: Pictures, size: CellSize) -> Looked:
     shapes = np.zeros((count, SHAPES), np.float32)
     seen = np.zeros(count, np.bool_)
     half = size.half_px
-    for index, ink in enumerate(added):
+    darkest = added.max(axis=(1, 2), initial=0)
+    for index in np.flatnonzero(darkest > _FAINTEST).tolist():  # in the others nothing is written
         print_ = index if len(along) > 1 else 0
-        strokes = _strokes(ink, along[print_], half)
+        strokes = _strokes(added[index], along[print_], half)
         if strokes is None:
             continue
         seen[index] = True

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -69,7 +70,7 @@ def read_handwriting(
     rows = {one.page: {cell.key: row for row, cell in enumerate(layout.cells(one.page))} for one in fields}
     # scanners differ in how dark and how wide they make a line: what cells look like is learned scan by scan
     kinds: dict[tuple[CellSize, str], list[tuple[int, str, int, Pictures, Pictures | None]]] = {}
-    frames: dict[CellSize, Sequence[Box]] = {}
+    frames: dict[CellSize, tuple[Box, ...]] = {}
     for index, booklet in enumerate(booklets):
         for field in fields:
             page = booklet.pages.get(field.page)
@@ -106,7 +107,7 @@ def _repeated(picture: Pictures, count: int) -> Pictures:
     return np.repeat(picture[None], count, axis=0)
 
 
-def _empty(pictures: Pictures, row: Sequence[Box], settings: HandwritingSettings) -> Pictures:
+def _empty(pictures: Pictures, row: tuple[Box, ...], settings: HandwritingSettings) -> Pictures:
     """A cell in which nothing is written: a low quantile of all of them, or what the layout says where there are few."""
     if len(pictures) < settings.least_cells:
         return _frame(row)
@@ -116,7 +117,8 @@ def _empty(pictures: Pictures, row: Sequence[Box], settings: HandwritingSettings
     return np.asarray(np.partition(some, rank, axis=0)[rank], dtype=np.uint8)
 
 
-def _frame(row: Sequence[Box]) -> Pictures:
+@lru_cache(maxsize=16)
+def _frame(row: tuple[Box, ...]) -> Pictures:
     """A cell in the middle of its row as the layout describes it, on white paper, as dark as scanners leave thin black lines."""
     finer = 4
     middle = row[len(row) // 2]
