@@ -69,8 +69,9 @@ def to_step(points: Fraction, step: Fraction) -> Fraction:
     >>> [str(to_step(Fraction(one), Fraction("0.5"))) for one in ("7.25", "7.24", "-7.25")]
     ['15/2', '7', '-15/2']
     """
-    units = math.floor(abs(points) / step + Fraction(1, 2))
-    return units * step if points >= 0 else -units * step
+    one = points.denominator * step.numerator  # a step, where all is counted in the same parts
+    units = (2 * abs(points.numerator) * step.denominator + one) // (2 * one)
+    return Fraction((units if points.numerator >= 0 else -units) * step.numerator, step.denominator)
 
 
 def exact(points: Fraction) -> str:

@@ -255,8 +255,9 @@ def part_totals(card: Scorecard, rubric: Rubric) -> tuple[PartTotal, ...]:
     by_question = {one.question: one for one in card.questions}
     totals = []
     for part in rubric.parts:
-        low = summed(by_question[one].low for one in part.questions)
-        high = summed(by_question[one].high for one in part.questions)
+        own = [by_question[one] for one in part.questions]
+        low = summed([one.low for one in own])
+        high = low if all(one.low is one.high for one in own) else summed([one.high for one in own])
         totals.append(PartTotal(part.id, _certain(low, high), low, high))
     return tuple(totals)
 
