@@ -31,7 +31,7 @@ from scangrade.answers.network import Floats
 from scangrade.answers.pens import lower_thirds
 from scangrade.answers.recognise import NO_PEN, SIGHTS, Pen, Sight, context, contexts, recognise
 from scangrade.answers.streaks import streaked
-from scangrade.model import PATCH_SIDE, Convention, Layout, no_patches
+from scangrade.model import PATCH_SIDE, Box, Convention, Layout, no_patches
 from scangrade.settings import DecideSettings
 
 #: What marks a box under each convention, and what undoes it; everything else but an empty box is a person's.
@@ -92,49 +92,73 @@ class Judged:
     around_known: NDArray[np.bool_]
 
 
+class Trust:
+    """How sure the network is of a form's empty boxes: it is misled by print unlike what it was trained on.
+
+    Most boxes are empty, so the median over boxes with the same print tells. It is learned where what is printed is beyond doubt only;
+    elsewhere, and where the median says that most boxes are marked, nothing is taken off. Few prints are ever asked about, and the network
+    is dear, so a print is looked at when it is.
+
+    Parameters
+    ----------
+    sheets : sequence of Sheet
+        Of any number of booklets.
+    empty : mapping of page number to EmptyBoxes
+        As learned from them.
+    settings : DecideSettings
+    """
+
+    def __init__(self, sheets: Sequence[Sheet], empty: Mapping[int, EmptyBoxes], settings: DecideSettings) -> None:
+        self._settings = settings
+        self._usual: dict[PrintKey, float] = {}
+        self._samples: list[tuple[Sheet, EmptyBoxes, list[int]]] = []
+        looked_at = sheets[:: max(1, len(sheets) // settings.most_for_trust)]
+        rng = np.random.default_rng(0)  # any boxes, but the same ones every time
+        for sheet in looked_at:
+            blank = expected(sheet, empty[sheet.page])
+            some = rng.permutation(np.flatnonzero(blank.inside_sure))[: settings.most_boxes_for_trust // len(looked_at)]
+            self._samples.append((sheet, blank, some.tolist()))
+
+    def of(self, boxes: Sequence[Box]) -> Floats:
+        """The probability of "empty" that the network usually gives to empty boxes with the same print as these; (N,)."""
+        keys = [print_key(box) for box in boxes]
+        self._learn({*keys} - self._usual.keys())
+        return np.array([self._usual[key] for key in keys], np.float32)
+
+    def _learn(self, keys: Collection[PrintKey]) -> None:
+        words: dict[PrintKey, list[float]] = {key: [] for key in keys}
+        held, pieces = [], []
+        for sheet, blank, rows in self._samples:
+            some = [row for row in rows if print_key(sheet.boxes[row]) in words]
+            if some:
+                patches = sheet.readings.patches
+                added = added_ink(patches, blank.patches)
+                known = context(sheet, blank, learn_pen([added], settings=self._settings))
+                held += [print_key(sheet.boxes[row]) for row in some]
+                pieces.append((patches[some], blank.patches[some], added[some], known[some]))
+        if pieces:
+            seen = recognise(*(np.concatenate(one) for one in zip(*pieces, strict=True)))[:, _EMPTY]
+            for key, word in zip(held, seen.tolist(), strict=True):
+                words[key].append(word)
+        for key, found in words.items():
+            usual = float(np.median(found)) if len(found) >= self._settings.least_for_trust else 1.0
+            self._usual[key] = usual if usual >= self._settings.least_trust else 1.0
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class FormLearned:
     """What a batch tells of its form."""
 
     empty: Mapping[int, EmptyBoxes]
     ink: ink_rules.Learned
-    trust: Mapping[
-        int, Floats
-    ]  #: probability of "empty" that the network usually gives to such boxes, by page, in layout order
+    trust: Trust
 
 
 def learn_form(sheets: Sequence[Sheet], layout: Layout, *, settings: DecideSettings) -> FormLearned:
     """Learn from all sheets of a run what boxes look like, and measure, when they are empty."""
     empty = learn_empty_boxes(sheets, settings=settings.empty_boxes)
     ink = ink_rules.learn(sheets, layout, settings=settings.ink)
-    return FormLearned(empty, ink, _learn_trust(sheets, empty, settings))
-
-
-def _learn_trust(sheets: Sequence[Sheet], empty: Mapping[int, EmptyBoxes], settings: DecideSettings) -> dict[int, Floats]:
-    """How sure the network is of this form's empty boxes: it is misled by print unlike what it was trained on.
-
-    Most boxes are empty, so the median over boxes with the same print tells. It is learned where what is printed is beyond doubt only;
-    elsewhere, and where the median says that most boxes are marked, nothing is taken off.
-    """
-    words: dict[PrintKey, list[float]] = {}
-    looked_at = sheets[:: max(1, len(sheets) // settings.most_for_trust)]
-    rng = np.random.default_rng(0)  # any boxes, but the same ones every time
-    for sheet in looked_at:
-        blank = expected(sheet, empty[sheet.page])
-        some = rng.permutation(np.flatnonzero(blank.inside_sure))[: settings.most_boxes_for_trust // len(looked_at)]
-        if len(some):
-            added = added_ink(sheet.readings.patches, blank.patches)
-            known = context(sheet, blank, learn_pen([added], settings=settings))[some]
-            seen = recognise(sheet.readings.patches[some], blank.patches[some], added[some], known)[:, _EMPTY]
-            for row, word in zip(some.tolist(), seen.tolist(), strict=True):
-                words.setdefault(print_key(sheet.boxes[row]), []).append(word)
-    usual = {key: float(np.median(found)) for key, found in words.items() if len(found) >= settings.least_for_trust}
-    trust: dict[int, Floats] = {}
-    for sheet in sheets:
-        if sheet.page not in trust:
-            told = np.array([usual.get(print_key(box), 1.0) for box in sheet.boxes], np.float32)
-            trust[sheet.page] = np.where(told >= settings.least_trust, told, np.float32(1))
-    return trust
+    return FormLearned(empty, ink, Trust(sheets, empty, settings))
 
 
 def judge(
@@ -170,7 +194,7 @@ def judge(
     seen = _recognised(boxes, pens, by_ink, convention, settings)
     sure = np.concatenate([one.inside_sure for one in boxes.blanks])
     alike = np.where(_alike(boxes, settings), np.where(sure, 2, 1), 0)
-    trust = np.concatenate([learned.trust[sheet.page] for sheet in sheets])
+    trust = _trust(boxes, seen, by_ink, alike, learned.trust, convention, settings)
     streaks = _streaks(boxes, seen, by_ink, settings)
     verdict, probability = _verdicts(seen, by_ink, alike, streaks, trust, convention, settings)
     sight, filled = seen.argmax(axis=1), _share(seen, _FILLED) >= 0.5
@@ -346,6 +370,26 @@ def _streaks(boxes: _Boxes, seen: Floats, by_ink: ink_rules.Codes, settings: Dec
     return found
 
 
+def _trust(
+    boxes: _Boxes,
+    seen: Floats,
+    by_ink: ink_rules.Codes,
+    alike: NDArray[np.int_],
+    trust: Trust,
+    convention: Convention,
+    settings: DecideSettings,
+) -> Floats:
+    """What `trust` says of boxes in whose verdict it has a part; 1 of all others."""
+    found = np.ones(len(seen), np.float32)
+    unmarked = seen[:, _EMPTY] + _share(seen, _UNDOES[convention])
+    bare = np.isin(by_ink, (ink_rules.EMPTY, ink_rules.UNDONE)) & (alike == 0)
+    some = np.flatnonzero(bare & (unmarked < settings.unmarked_if_agreed))
+    if len(some):
+        every = [box for sheet in boxes.sheets for box in sheet.boxes]
+        found[some] = trust.of([every[k] for k in some.tolist()])
+    return found
+
+
 def _verdicts(
     seen: Floats,
     by_ink: ink_rules.Codes,
@@ -358,7 +402,7 @@ def _verdicts(
     """What the sights of boxes mean under a convention, where both witnesses allow it, and how probable that is.
 
     `alike` is 1 for boxes that look like the empty one, 2 where what that looks like is beyond doubt, else 0; `streaks`
-    are boxes whose ink is explained by dirt on the glass; `trust` is as `FormLearned.trust`.
+    are boxes whose ink is explained by dirt on the glass; `trust` is what `_trust` gives.
     """
     marked, undone = _share(seen, _MARKS[convention]), _share(seen, _UNDOES[convention])
     void = seen[:, _EMPTY]
