@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scangrade.grades.policies import widest
-from scangrade.grades.score import Given, doubtful_pages, part_totals, score
+from scangrade.grades.score import Given, Made, doubtful_pages, part_totals, score
 from scangrade.grades.total import grade_of, shown_points, total_rule
 from scangrade.grades.version import version_of
 from scangrade.model import (
@@ -403,6 +403,35 @@ def test_double_page_with_the_version_makes_the_version_open() -> None:
     exam = rubric(asked, versions=("A", "B"), version_from="mark")
     card, _ = score("b1", [answer(one, "A")], layout(mark, one, pages=2), exam, version="A", doubtful=frozenset({1}))
     assert plain((card.version, card.low, card.high)) == ("", 0, 2)
+
+
+def test_scores_made_for_other_booklets_change_none() -> None:
+    one, two, corrected = choice("1"), choice("2", page=2), choice("3")
+    questions = (
+        question("1", Policy.SINGLE, 2, keys={"A": (frozenset("A"),), "B": (frozenset("B"),)}),
+        question("2", Policy.ALL_OR_NOTHING, 3, "AC"),
+        question("3", Policy.SINGLE, 2, "A"),
+        question("4", Policy.OPEN, 5),
+    )
+    exam, form = rubric(*questions, versions=("A", "B"), version_from="roster"), layout(one, two, corrected, pages=2)
+    held = [
+        [answer(field, marked, unsure) for field, marked, unsure in zip((one, two, corrected)[:came], *seen, strict=False)]
+        for came in (1, 2, 3)
+        for seen in ((("A", "AC", "A"), ("", "", "")), (("B", "C", "AB"), ("", "", "")), (("A", "A", ""), ("B", "C", "A")))
+    ]
+    held.append([answer(one, "A"), answer(two, "AC"), replace(answer(corrected, "A"), doubt="ink beside")])
+    by_hand = {"2": Given((Fraction(1),), "1 by Ada"), "4": Given((Fraction(4),), "4 by Ada")}
+    made: Made = {}
+    for version in ("A", "B", None):
+        for doubtful in (frozenset[int](), frozenset({2})):
+            for given_ in ({}, by_hand, {}):
+                for number, answers in enumerate(held):
+                    alone = score(f"b{number}", answers, form, exam, version=version, doubtful=doubtful, given=given_)
+                    among = score(
+                        f"b{number}", answers, form, exam, version=version, doubtful=doubtful, given=given_, made=made
+                    )
+                    assert among == alone
+    assert made
 
 
 # --------------------------------------------------------------------------- versions
