@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import os
 import struct
+import time
 import zlib
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -894,3 +896,22 @@ def test_one_image_is_not_blamed_for_another_ones_damage() -> None:
     with codec_complaints() as third:
         os.write(2, b"Premature end of JPEG file\n")
     assert (first.damage[:12], second.damage, third.damage) == ("Corrupt JPEG", "", "Premature end of JPEG file")
+
+
+def test_images_that_threads_decode_are_not_blamed_for_each_other(capfd: pytest.CaptureFixture[str]) -> None:
+    standard_error = os.fstat(2).st_ino
+
+    def decoded(number: int) -> str:
+        with codec_complaints() as outer:
+            time.sleep(0.002)
+            with codec_complaints() as inner:
+                os.write(2, f"Premature end of image {number}\n".encode())
+            time.sleep(0.002)
+            os.write(2, f"of no codec: {number}\n".encode())
+        assert not outer.damage
+        return inner.damage
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(decoded, range(32))) == [f"Premature end of image {number}" for number in range(32)]
+    assert os.fstat(2).st_ino == standard_error
+    assert sorted(capfd.readouterr().err.splitlines()) == sorted(f"of no codec: {number}" for number in range(32))

@@ -13,6 +13,7 @@ import re
 import struct
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -97,27 +98,35 @@ class Complaints:
 
 @contextmanager
 def codec_complaints() -> Iterator[Complaints]:
-    """Catch what native codecs write to standard error meanwhile; lines that are not theirs are passed on afterwards."""
+    """Catch what native codecs write to standard error meanwhile; lines that are not theirs are passed on afterwards.
+
+    A process has one standard error, so threads wait for each other here.
+    """
     complaints = Complaints()
-    try:
-        kept = os.dup(2)
-    except OSError:  # a process without a standard error, such as a service
-        yield complaints
-        return
-    sys.stderr.flush()
-    caught = _complaints_file().fileno()
-    os.dup2(caught, 2)
-    try:
-        yield complaints
-    finally:
+    with _CATCHING:
+        try:
+            kept = os.dup(2)
+        except OSError:  # a process without a standard error, such as a service
+            yield complaints
+            return
         sys.stderr.flush()
-        os.dup2(kept, 2)
-        os.close(kept)
-        for line in _taken_from(caught):
-            if not _CODEC_LINE.match(line):
-                os.write(2, line)
-            elif not complaints.damage and _DAMAGE_LINE.match(line):
-                complaints.damage = line.decode(errors="replace").strip()
+        caught = _complaints_file().fileno()
+        start = os.lseek(caught, 0, os.SEEK_CUR)
+        os.dup2(caught, 2)
+        try:
+            yield complaints
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
+            for line in _taken_from(caught, start):
+                if not _CODEC_LINE.match(line):
+                    os.write(2, line)
+                elif not complaints.damage and _DAMAGE_LINE.match(line):
+                    complaints.damage = line.decode(errors="replace").strip()
+
+
+_CATCHING = threading.RLock()
 
 
 def scratch() -> IO[bytes]:
@@ -133,15 +142,15 @@ def _complaints_file() -> IO[bytes]:
     return scratch()
 
 
-def _taken_from(file: int) -> list[bytes]:
-    """The lines of a file that was written up to its current place; it is empty afterwards."""
-    written = os.lseek(file, 0, os.SEEK_CUR)
+def _taken_from(file: int, start: int) -> list[bytes]:
+    """The lines of a file from there to its current place; it ends there afterwards."""
+    written = os.lseek(file, 0, os.SEEK_CUR) - start
     if not written:
         return []
-    os.lseek(file, 0, os.SEEK_SET)
+    os.lseek(file, start, os.SEEK_SET)
     lines = os.read(file, written).splitlines(keepends=True)
-    os.lseek(file, 0, os.SEEK_SET)
-    os.ftruncate(file, 0)
+    os.lseek(file, start, os.SEEK_SET)
+    os.ftruncate(file, start)
     return lines
 
 

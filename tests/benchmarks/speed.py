@@ -292,7 +292,7 @@ def _fill(store: Store, definitions: Definitions, numbers: Sequence[str]) -> Non
     layout = definitions.layout
     form, people, reader = print_form(layout), personas_for(layout.convention), FormReader(layout)
     models = []
-    for index, person in enumerate(people[:4]):
+    for index, person in enumerate(people):
         rng = np.random.default_rng([SEED, index])
         answers = draw_answers(layout, definitions.rubric, Student(numbers[index]), rng)
         scanned, _ = simulate_booklet(layout, answers, person, OFFICE, rng, f"{index + 1:04}", form=form)
