@@ -50,8 +50,8 @@ from scangrade.model import (
     Void,
 )
 from scangrade.opening import refuse_forgotten
+from scangrade.paper.formats import SUFFIXES
 from scangrade.paper.original import NoOriginal, OriginalScan
-from scangrade.paper.rasterise import SUFFIXES
 from scangrade.progress import Progress, Silent
 from scangrade.run.files import Table, as_csv, write_whole
 from scangrade.run.intake import find_again, lost_scans

@@ -31,7 +31,8 @@ from scangrade.grades.cells import safe_text
 from scangrade.model import MACHINE, Box, Layout, PageRead, PageSetAside, Verdict
 from scangrade.opening import open_run, refuse_forgotten
 from scangrade.paper.crops import Crop, crop_box
-from scangrade.paper.rasterise import SUFFIXES, open_scan
+from scangrade.paper.formats import SUFFIXES
+from scangrade.paper.rasterise import open_scan
 from scangrade.progress import Progress, Silent
 from scangrade.run.files import Table, as_csv, write_whole
 from scangrade.run.filled import filled_rows

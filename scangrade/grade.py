@@ -20,9 +20,9 @@ from scangrade.errors import ExitCode, Issue
 from scangrade.export.tables import FLAGS, GRADEBOOK, MARKS, PAGES, SCORES
 from scangrade.model import FlagKind, MatchStatus, PageRead
 from scangrade.opening import exposed, open_run, record_definitions, take_in
-from scangrade.paper.rasterise import SUFFIXES, looks_like_scan
+from scangrade.paper.formats import SUFFIXES, looks_like_scan
 from scangrade.progress import Progress, Silent
-from scangrade.reading import PaperReader, ReaderFactory, read_names, read_pending
+from scangrade.reading import ReaderFactory, paper_reader, read_names, read_pending
 from scangrade.run.intake import find_scans
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def grade(
     workers: int | None = None,
     cluster: str = "",
     progress: Progress | None = None,
-    reader: ReaderFactory = PaperReader,
+    reader: ReaderFactory = paper_reader,
 ) -> RunSummary:
     """Grade scans into a run folder; into one that is there already, add what is new and go on where it stopped.
 

@@ -1,6 +1,6 @@
 """Reading all pages that a run still waits for: dealt out to workers in chunks, stored chunk by chunk.
 
-What a worker does with a page is a `Reader`: `PaperReader`, unless another one is passed in its place.
+What a worker does with a page is a `Reader`: `paper_reader`'s, unless another one is passed in its place.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -20,9 +20,6 @@ from scangrade.cluster import work_through_on
 from scangrade.errors import ScangradeError, UsageError
 from scangrade.geometry import as_matrix
 from scangrade.model import Booklet, FieldKind, Layout, PageRead, PageResult, PageSetAside, Reason, Region, ScannedPage
-from scangrade.paper.name import read_name
-from scangrade.paper.rasterise import ScanFile, check_readable, open_scan
-from scangrade.paper.read import FormReader, read_page
 from scangrade.progress import Progress
 from scangrade.remote import stamp_of
 from scangrade.run.store import Store
@@ -48,49 +45,11 @@ class Reader(Protocol):
 ReaderFactory = Callable[[Layout], Reader]
 
 
-class PaperReader:
-    """Reads the scans of one form. The file last used stays open, since its pages come one after the other."""
+def paper_reader(layout: Layout) -> Reader:
+    """The reader of scanned paper: what is imported for it is needed in the worker only, and takes as long as ten pages."""
+    from scangrade.paper.reader import PaperReader  # noqa: PLC0415
 
-    def __init__(self, layout: Layout) -> None:
-        self._pages = len(layout.pages)
-        self._dropout = layout.dropout
-        self._form = FormReader(layout)
-        self._path: Path | None = None
-        self._scan: ScanFile | PageSetAside | None = None
-        self._open_file = ExitStack()
-
-    def count(self, path: Path) -> int | PageSetAside:
-        """How many pages a scan has, or why none of them can be read."""
-        scan = self._opened(path)
-        return scan if isinstance(scan, PageSetAside) else scan.page_count
-
-    def read(self, path: Path, page: int) -> PageResult:
-        """Read one page of a scan, counted from 1."""
-        scan = self._opened(path)
-        if isinstance(scan, PageSetAside):
-            return scan
-        image = scan.page(page - 1, channel=self._dropout)
-        if isinstance(image, PageSetAside):
-            check_readable(path)  # or else it is the drive that is damaged, or gone, and not the page
-            return image
-        return read_page(image, self._form, expected_page=(page - 1) % self._pages + 1)
-
-    def close(self) -> None:
-        """Close the file last used."""
-        self._open_file.close()
-        self._path = self._scan = None
-
-    def _opened(self, path: Path) -> ScanFile | PageSetAside:
-        if path != self._path or self._scan is None:
-            self._open_file.close()
-            self._path, self._scan = path, None
-            opened = open_scan(path, limits=settings.RASTERISE)
-            if isinstance(opened, PageSetAside):
-                check_readable(path)
-            else:
-                self._open_file.enter_context(opened)
-            self._scan = opened
-        return self._scan
+    return PaperReader(layout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +220,10 @@ def _name_places(layout: Layout, booklets: Sequence[Booklet]) -> dict[str, _Name
 
 def _name_on(path: Path, name: _Name, dropout: str) -> str | None:
     """The name; None where the scan cannot be looked at."""
+    # names are read after the pages, and of few booklets
+    from scangrade.paper.name import read_name  # noqa: PLC0415
+    from scangrade.paper.rasterise import open_scan  # noqa: PLC0415
+
     result = name.page.result
     assert isinstance(result, PageRead)
     scan = open_scan(path, limits=settings.RASTERISE)

@@ -19,7 +19,8 @@ from pikepdf import Array, Dictionary, Name
 from PIL import Image
 
 from scangrade.model import PageSetAside, Reason
-from scangrade.paper.rasterise import looks_like_scan, open_scan
+from scangrade.paper.formats import looks_like_scan
+from scangrade.paper.rasterise import open_scan
 from tests.test_rasterise import pdf_of
 
 WHITE = np.full((320, 240), 255, np.uint8)

@@ -16,8 +16,8 @@ from scangrade.definitions.layout import load_layout
 from scangrade.errors import UsageError
 from scangrade.grade import RunSummary, grade
 from scangrade.model import Entry, Layout, PageFate, PageResult, PageSetAside, Topic
-from scangrade.paper.rasterise import SUFFIXES
-from scangrade.reading import PaperReader
+from scangrade.paper.formats import SUFFIXES
+from scangrade.paper.reader import PaperReader
 from scangrade.run.intake import find_scans, identify_files, shown_name
 from scangrade.run.journal import Journal
 from scangrade.run.store import Store

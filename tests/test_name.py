@@ -132,7 +132,7 @@ def run(exam: Path) -> list[dict[str, str]]:
 
 @pytest.fixture
 def names_read() -> Iterator[mock.Mock]:
-    with mock.patch.object(reading, "read_name", side_effect=read_name) as seen:
+    with mock.patch("scangrade.paper.name.read_name", side_effect=read_name) as seen:
         yield seen
 
 

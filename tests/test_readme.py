@@ -27,7 +27,7 @@ from scangrade.definitions.rubric import load_rubric
 from scangrade.errors import ExitCode
 from scangrade.grades.gradebook import COLUMNS, Status
 from scangrade.model import Convention, FiducialKind, FieldKind, FlagKind, Outcome, Policy, Reason, Shape, Verdict
-from scangrade.paper.rasterise import SUFFIXES
+from scangrade.paper.formats import SUFFIXES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

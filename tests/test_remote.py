@@ -16,7 +16,7 @@ from scangrade.grade import grade
 from scangrade.model import PageSetAside
 from scangrade.paper.original import OriginalScan
 from scangrade.paper.rasterise import open_scan
-from scangrade.reading import PaperReader
+from scangrade.reading import paper_reader
 from scangrade.remote import absolute, address_of, files_below, is_there, stamp_of
 from scangrade.run.intake import find_again, find_scans, identify_files
 from scangrade.run.store import Scan
@@ -111,7 +111,7 @@ def test_a_run_of_a_store_gives_what_a_run_of_files_gives(store: fsspec.Abstract
     roster = SAMPLES / "roster.csv"
     books = []
     for name, scans in (("there", Path("memory://exam")), ("here", one_scan())):
-        grade([scans], layout=layout, rubric=rubric, roster=roster, out=tmp_path / name, workers=0, reader=PaperReader)
+        grade([scans], layout=layout, rubric=rubric, roster=roster, out=tmp_path / name, workers=0, reader=paper_reader)
         books.append((tmp_path / name / "gradebook.csv").read_bytes())
     assert books[0] == books[1]
     assert "memory://exam/" in (tmp_path / "there" / "pages.csv").read_text(encoding="utf-8-sig")

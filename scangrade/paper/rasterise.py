@@ -36,6 +36,7 @@ from scangrade.errors import UsageError
 from scangrade.geometry import MM_PER_INCH
 from scangrade.model import PageSetAside, Reason
 from scangrade.paper.fax import Bits, decode_strips
+from scangrade.paper.formats import head_of, is_image, is_jpeg, is_pdf, is_tiff
 from scangrade.paper.pdf_page import images_of, plain_image, shown_inches
 from scangrade.paper.pixels import (
     Gray,
@@ -60,14 +61,10 @@ logging.getLogger("pikepdf").addHandler(logging.NullHandler())
 
 __all__ = ["PageImage", "ScanFile", "open_scan"]
 
-SUFFIXES = (".pdf", ".tif", ".tiff", ".jpg", ".jpeg", ".png", ".bmp", ".webp")  #: what to look for in a folder of scans
-
 _OVERLAPS = 4  # times its size that the parts of a TIFF may have together
 _LEAST_IN, _GREATEST_IN = 0.01, 1000.0
 _PIPED_BYTES = 2  # Poppler's picture comes through a pipe, and is there twice for a moment
-_JPEG = b"\xff\xd8\xff"
 _KNOWN = "a PDF, TIFF, JPEG, PNG, BMP or WebP file"
-_PDF_HEADER_WITHIN = 1024  # bytes; mail gateways and scanners put lines before the header, and viewers allow them
 _ORIENTATION, _TRANSPOSED = 0x0112, 5  # EXIF: orientations from 5 on swap width and height
 
 # What a broken PDF may raise from any place where an object is not of the type that the format demands.
@@ -194,22 +191,22 @@ class _CopiedScan(ScanFile):
 
 def _open(path: Path, limits: RasteriseLimits) -> ScanFile | PageSetAside:
     try:
-        head, size = _head(path)
+        head, size = head_of(path)
         if not head:
             return PageSetAside(Reason.EMPTY_FILE, "The file has 0 bytes. Scan these pages again.")
         with _without_size_warning(), codec_complaints():
-            if b"%PDF-" in head:
+            if is_pdf(head):
                 return _open_pdf(path, limits)
-            if _is_tiff(head):
+            if is_tiff(head):
                 return _TiffScan(path, limits)
-            if _is_image(head) and size > limits.max_bytes:
+            if is_image(head) and size > limits.max_bytes:
                 return PageSetAside(
                     Reason.TOO_LARGE,
                     f"The file has {size / 1e6:.0f} MB, more than a page can. Scan the page again at 300 dpi.",
                 )
-            if head.startswith(_JPEG):
+            if is_jpeg(head):
                 return _JpegScan(path, limits)
-            if _is_image(head):
+            if is_image(head):
                 return _ImageScan(path, limits)
     except _TooManyPagesError:
         return PageSetAside(
@@ -230,15 +227,6 @@ def _open(path: Path, limits: RasteriseLimits) -> ScanFile | PageSetAside:
     return PageSetAside(Reason.UNREADABLE_FILE, f"This is not {_KNOWN}, whatever its name says. Give the scanner's own file.")
 
 
-def looks_like_scan(path: Path) -> bool:
-    """Whether a file begins like a scan, whatever its name says; false for one that cannot be read."""
-    try:
-        head, _ = _head(path)
-    except OSError:
-        return False
-    return b"%PDF-" in head or _is_tiff(head) or _is_image(head)
-
-
 def check_readable(path: Path) -> None:
     """Make sure that the system still gives a file from its beginning to its end.
 
@@ -257,19 +245,6 @@ def check_readable(path: Path) -> None:
             f"{path}: cannot be read any more: {error.strerror or error}. What was read until now is stored: once the file is back, run"
             " the same command again."
         ) from error
-
-
-def _head(path: Path) -> tuple[bytes, int]:
-    with path.open("rb") as stream:
-        return stream.read(_PDF_HEADER_WITHIN), os.fstat(stream.fileno()).st_size
-
-
-def _is_tiff(head: bytes) -> bool:
-    return head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-
-
-def _is_image(head: bytes) -> bool:
-    return head.startswith((_JPEG, b"\x89PNG\r\n\x1a\n", b"BM")) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
 
 
 class _TooManyPagesError(Exception):

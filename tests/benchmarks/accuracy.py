@@ -22,7 +22,7 @@ from scangrade.errors import DefinitionError
 from scangrade.geometry import as_matrix
 from scangrade.model import FEATURES, Layout, PageRead, PageRef, PageResult, PageSetAside, ScannedPage, Verdict
 from scangrade.paper.rasterise import open_scan
-from scangrade.reading import PaperReader
+from scangrade.paper.reader import PaperReader
 from scangrade.settings import DECIDE
 from tests.benchmarks.corpus import Case, Form, TruePage, as_layout_file
 

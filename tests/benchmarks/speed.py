@@ -47,7 +47,7 @@ from scangrade.paper.fax import decode_fax, fax_as_tiff
 from scangrade.paper.pixels import from_bits
 from scangrade.paper.rasterise import PageImage, ScanFile
 from scangrade.paper.read import FormReader, read_page
-from scangrade.reading import PaperReader
+from scangrade.paper.reader import PaperReader
 from scangrade.run.store import ScanOnDisk, Store
 from scangrade.workers import settle_process
 from tests.benchmarks.tally import Table
@@ -84,8 +84,8 @@ class Batch:
 BATCHES = (
     Batch("tum-introduction-to-deep-learning", 1),
     Batch("uva-deep-learning-1", 1, "uva-all-or-nothing"),
-    Batch("ist-deep-learning", 2),
-    Batch("twente-deep-learning", 6),
+    Batch("ist-deep-learning", 1),
+    Batch("twente-deep-learning", 3),
     Batch("nops", 6),
 )
 
