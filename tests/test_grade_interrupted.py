@@ -43,9 +43,10 @@ def moments(pages: int) -> Iterator[Moment]:
     """Random moments of a run of so many pages, in their order."""
     draw = random.Random(7)
     for part, lasts_s in [
-        (0, 1.0),
-        (0, 2.0),
-        *((part, 0.3) for part in sorted(draw.sample(range(1, pages - 16), 4))),
+        (0, 0.4),
+        (0, 0.8),
+        # a page takes 20 ms: much later, all of them would be read
+        *((part, 0.05) for part in sorted(draw.sample(range(1, pages - 16), 4))),
         (pages, 0.2),
     ]:
         yield Moment(part, "", draw.uniform(0, lasts_s), draw.random() < 0.5)
