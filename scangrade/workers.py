@@ -132,7 +132,7 @@ def begin_worker() -> None:
     ):  # they reach the whole group; the parent is who answers them
         if number is not None:
             signal.signal(number, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     _limit_memory()
     settle_process()
 
@@ -191,9 +191,13 @@ def _keep_memory() -> None:
         mallopt(_M_TRIM_THRESHOLD, settings.WORK.kept_memory_bytes)
 
 
-def _end_with_parent() -> None:
-    """End this process when its parent was killed: a worker would wait for its next task for ever."""
+def end_with_parent() -> None:
+    """Have this process end when its parent was killed: a worker would wait for its next task for ever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
+        threading.Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_after(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)

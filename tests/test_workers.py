@@ -83,11 +83,7 @@ def test_what_a_task_raises_ends_the_work(workers: int) -> None:
         list(work)
 
 
-@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
-def test_workers_end_with_their_killed_parent(tmp_path: Path) -> None:
-    script = tmp_path / "parent.py"
-    script.write_text(
-        """
+READING = """
 import os, sys, time
 from collections import deque
 from pathlib import Path
@@ -102,7 +98,30 @@ def whole(task): return (task,)
 if __name__ == "__main__":
     list(work_through(deque([1, 2]), Crew(note, whole, nothing, 2, 4)))
 """
-    )
+
+REVIEWING = """
+import asyncio, os, sys, time
+from pathlib import Path
+from scangrade.review.pictures import Pictures
+
+def note(folder):
+    Path(folder, str(os.getpid())).touch()
+    time.sleep(60)
+
+async def both():
+    pictures = Pictures(Path(sys.argv[1]).parent)
+    await asyncio.gather(*(pictures.run(note, sys.argv[1]) for _ in range(2)))
+
+if __name__ == "__main__":
+    asyncio.run(both())
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.parametrize("program", [READING, REVIEWING], ids=["reading", "reviewing"])
+def test_workers_end_with_their_killed_parent(program: str, tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(program)
     (tmp_path / "pids").mkdir()
     with subprocess.Popen([sys.executable, script, tmp_path / "pids"]) as parent:
         wait_for(lambda: len(list((tmp_path / "pids").iterdir())) == 2)

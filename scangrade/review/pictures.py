@@ -34,6 +34,7 @@ from scangrade.paper.rasterise import PageImage, ScanFile, open_scan
 from scangrade.paper.read import FormReader
 from scangrade.run.intake import content_sha256
 from scangrade.settings import REVIEW
+from scangrade.workers import end_with_parent
 
 CROPS_NAME: Final = "review-crops.sqlite"
 
@@ -81,6 +82,7 @@ _checked: dict[tuple[Path, str], bool] = {}
 
 def _stand_back() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's
+    end_with_parent()
     if hasattr(os, "nice"):
         os.nice(REVIEW.picture_niceness)
 
