@@ -915,3 +915,16 @@ def test_images_that_threads_decode_are_not_blamed_for_each_other(capfd: pytest.
         assert list(pool.map(decoded, range(32))) == [f"Premature end of image {number}" for number in range(32)]
     assert os.fstat(2).st_ino == standard_error
     assert sorted(capfd.readouterr().err.splitlines()) == sorted(f"of no codec: {number}" for number in range(32))
+
+
+@pytest.mark.parametrize("at", [5, 7], ids=["height", "width"])
+def test_a_jpeg_that_says_it_has_no_pixels_is_no_blank_page(at: int, tmp_path: Path, picture: Gray) -> None:
+    data = bytearray(jpeg(picture))
+    place = data.find(b"\xff\xc0") + at
+    data[place : place + 2] = b"\0\0"
+    pdf_of(tmp_path / "scan.pdf", bytes(data), picture.shape, {"Filter": Name.DCTDecode})
+    scan = open_scan(tmp_path / "scan.pdf")
+    assert isinstance(scan, ScanFile)
+    with scan:
+        page = scan.page(0)
+    assert isinstance(page, PageSetAside) and page.reason is Reason.UNREADABLE_PAGE

@@ -525,7 +525,7 @@ def _decode(raw: bytes, samples: _Samples, *, factor: int, channel: str, limits:
 
 def _decode_jpeg(raw: bytes, samples: _Samples, *, factor: int, channel: str, limits: RasteriseLimits) -> Gray | None:
     head = jpeg_head(raw)
-    if head is None or head.bits != 8 or head.channels not in (1, 3, 4):
+    if head is None or head.bits != 8 or head.channels not in (1, 3, 4) or 0 in (head.width, head.height):
         raise UndecodableError("is not the JPEG that it should be")
     check_size(head.width, head.height, limits)
     stored = head.width, head.height, head.channels

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from scangrade.geometry import local_scale, project
 from scangrade.model import Region, StickerCode, StickerRead
-from scangrade.paper.patches import halve
 from scangrade.settings import PAGE_CODE_READING, STICKER, StickerReading
 
 Pixels = NDArray[np.uint8]
@@ -80,11 +79,11 @@ def read_sticker(
     seen = _as_stored(pixels, matrix, frame)
     if seen is None or int(seen.pixels.max()) - int(seen.pixels.min()) < PAGE_CODE_READING.least_contrast:
         return StickerRead()
-    if _densest(_halved(seen), beside, local_scale(matrix, left, top) / 2, settings)[0] < settings.least_dense:
-        return StickerRead()  # at a twentieth of what it takes to look for codes
     symbols = _symbols(seen, beside)
     unread = None
     if not symbols:
+        if _densest(seen, beside, local_scale(matrix, left, top), settings)[0] < settings.least_dense:
+            return StickerRead()
         upright = cut_out(pixels, matrix, frame, settings.pixels_per_mm)
         unread = _unread_code(upright, beside, settings)
         if unread is None:
@@ -132,11 +131,6 @@ def _as_stored(pixels: Pixels, matrix: Matrix, frame: tuple[float, float, float,
         return None
     shift = np.array([[1, 0, x0], [0, 1, y0], [0, 0, 1]], dtype=np.float64)
     return Picture(np.ascontiguousarray(window), np.linalg.inv(matrix) @ shift)
-
-
-def _halved(picture: Picture) -> Picture:
-    """The picture at half its resolution."""
-    return Picture(halve(picture.pixels, 1), picture.to_mm @ np.array([[2, 0, 0.5], [0, 2, 0.5], [0, 0, 1]]))
 
 
 def cut_out(
