@@ -16,6 +16,7 @@ import pytesseract
 import pytest
 
 from scangrade.answers.identify import Said, identify, words_of_witnesses
+from scangrade.authoring.form import barcode_modules
 from scangrade.authoring.scanner import COPIER_1BIT, GOOD, HARD, OFFICE, ScannedImage, Scanner, scan_page, write_scan
 from scangrade.authoring.simulate import PrintedForm
 from scangrade.conclude import said_of
@@ -125,9 +126,13 @@ def test_on_an_empty_place_tesseract_is_not_called(printed: PrintedForm) -> None
 
 
 @pytest.mark.parametrize("kind", ["DataMatrix", "QRCode"])
-def test_a_small_code_is_read_though_nothing_around_it_is_dark(printed: PrintedForm, kind: str) -> None:
-    label = Label("12345678", "", kind, width_mm=20.0, height_mm=14.0, module_mm=0.35)  # 5 to 7 mm
-    assert [one.text for one in read(printed, label, GOOD).codes] == ["12345678"]
+def test_a_small_code_alone_on_its_place_is_read(kind: str) -> None:
+    scale, module = 12, 3  # a code of 4 to 6 mm is less than a two hundredth of the place and its surroundings
+    page = np.full((100 * scale, 140 * scale), 250, np.uint8)
+    code = np.kron(barcode_modules("12345678", kind).astype(np.uint8), np.ones((module, module), np.uint8))
+    page[600 : 600 + len(code), 800 : 800 + code.shape[1]][code > 0] = 40
+    found = sticker_reading.read_sticker(page, np.diag([scale, scale, 1.0]), Region(1, 20.0, 20.0, 90.0, 50.0))
+    assert [one.text for one in found.codes] == ["12345678"]
 
 
 def test_on_a_page_without_a_place_nothing_is_looked_for() -> None:
