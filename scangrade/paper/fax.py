@@ -29,7 +29,7 @@ _END_OF_BLOCK = 0x001001
 _PADDING = 4  # bytes: the end-of-block code itself, and filling up the last byte
 _FAILED = -1
 _HEARD = 1  # what a handler answers so that the complaint is not written to standard error as well
-_ODD_ROW = "a row of another width"
+_ODD_ROW = "a row of another width, or missing"
 
 # The last argument holds the values that the text has places for. How is each processor's own business, so they are left alone.
 _Handler = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p)
