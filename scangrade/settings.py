@@ -1123,6 +1123,9 @@ class ReviewSettings:
     strip_least_mm: float = 56.0
     """Least height of a question's picture: arrows and words that say which mark is meant stand up to 20 mm away."""
 
+    region_margin_mm: float = 2.0
+    """Surroundings of a place for writing: descenders and what was written past its frame."""
+
     page_px: int = 2200
     """Longer side of a whole page's picture: 190 dpi, at which a pencil dot is four pixels wide."""
 

@@ -791,6 +791,48 @@ def test_tab_goes_everywhere_and_shows_where(server: Server, open_page: Callable
         assert places == sorted(places) and len(places) >= 5, path
 
 
+#: Where everything stands that a person may look at or type into, and pictures that wait until they are near.
+PLACES = """() => [...document.querySelectorAll("input, button, a, h1, h2, tr, figure")].map((one) => {
+  const box = one.getBoundingClientRect();
+  return [one.tagName, Math.round(box.x + scrollX), Math.round(box.y + scrollY)].join(" ");
+})"""
+COMPLETE = """() => {
+  const images = [...document.images].filter((one) => one.src);
+  for (const one of images) one.loading = "eager";
+  return images.every((one) => one.complete && one.naturalWidth);
+}"""
+
+
+@pytest.mark.parametrize("path", ["/answers?q=3a&all=1", "/student?b=0005", "/booklet?b=0001", "/field?b=0002&f=2a", "flag"])
+def test_nothing_moves_when_pictures_come(server: Server, open_page: Callable[..., Page], path: str) -> None:
+    page = open_page(server.start())
+    if path == "flag":
+        path = str(page.locator("a[href^='/flag']").first.get_attribute("href"))
+    held: list[Route] = []
+    let_through: list[bool] = []
+
+    def hold(route: Route) -> None:
+        if let_through:
+            route.continue_()
+        else:
+            held.append(route)
+
+    page.route(re.compile("/(region|page|crop)[?]"), hold)
+    page.goto(f"http://127.0.0.1:{server.port}{path}", wait_until="domcontentloaded")
+    ready(page)
+    for _ in range(500):
+        if held:
+            break
+        page.wait_for_timeout(20)
+    assert held
+    before = page.evaluate(PLACES)
+    let_through.append(True)
+    for one in held:
+        one.continue_()
+    page.wait_for_function(COMPLETE)
+    assert page.evaluate(PLACES) == before
+
+
 def test_roles_and_references_hold(server: Server, open_page: Callable[..., Page]) -> None:
     page = open_page(server.start())
     for path in SCREENS:

@@ -150,13 +150,22 @@ def cut_boxes(source: Source, places: Sequence[BoxPlace]) -> tuple[bytes, ...] |
     return tuple(made)
 
 
+def _strip_scale(region: Region) -> float:
+    return min(REVIEW.strip_pixels_per_mm, REVIEW.strip_px / max(region.width_mm, region.height_mm))
+
+
+def strip_size(region: Region) -> tuple[int, int]:
+    """Width and height of the picture of a region, in pixels."""
+    scale = _strip_scale(region)
+    return max(1, round(region.width_mm * scale)), max(1, round(region.height_mm * scale))
+
+
 def cut_region(source: Source, transform: Transform, region: Region) -> Picture | NoPicture:
     """A rectangle of a page, upright and in the scan's own colours."""
     pixels = _colour(source)
     if isinstance(pixels, NoPicture):
         return pixels
-    scale = min(REVIEW.strip_pixels_per_mm, REVIEW.strip_px / max(region.width_mm, region.height_mm))
-    size = (max(1, round(region.width_mm * scale)), max(1, round(region.height_mm * scale)))
+    scale, size = _strip_scale(region), strip_size(region)
     to_layout = np.array([[1 / scale, 0, region.x_mm + 0.5 / scale], [0, 1 / scale, region.y_mm + 0.5 / scale], [0, 0, 1]])
     seen = cv2.warpPerspective(
         pixels,

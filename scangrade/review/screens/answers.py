@@ -17,7 +17,7 @@ from scangrade.grades.by_hand import criteria_of
 from scangrade.grades.rounding import exact
 from scangrade.model import Policy, Question, QuestionScore, Topic
 from scangrade.review.front import Front, nothing, span, to
-from scangrade.review.screens.surroundings import answer_field
+from scangrade.review.screens.surroundings import answer_field, strip_of
 from scangrade.settings import REVIEW
 
 _LETTERS = "abcdeghijklmnopqrstuvwxyz"  # without F, which gives full points
@@ -93,7 +93,7 @@ class AnswerScreen:
         ruling = of_booklet(Topic.POINTS, held, desk.standing.decisions, question.id)
         return {
             "booklet": booklet,
-            "picture": to("/region", b=booklet, n=str(field.page), q=field.id) if field and there else "",
+            "picture": strip_of(desk.definitions.layout, booklet, field) if field and there else None,
             "missing": field.page if field and not there else 0,
             "paper": to("/paper", b=booklet, n=str(field.page)) if field and there else to("/booklet", b=booklet),
             "points": exact(score.points) if score.points is not None else "",

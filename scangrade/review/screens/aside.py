@@ -120,6 +120,7 @@ class AsideScreen:
                 for page in pages
             ],
             aside=self._in_its_place(flag),
+            paper=desk.definitions.layout.pages[0],
             questions=questions if flag.kind is FlagKind.MISSING_PAGE else [],
             **self.front.neighbours(request, item.url),
         )

@@ -17,7 +17,7 @@ from scangrade.model import Field, FieldKind, PageRead, Topic, page_key
 from scangrade.review.front import Front, given_text, nothing, span, to
 from scangrade.review.pictures import NoPicture
 from scangrade.review.queue import short_key
-from scangrade.review.screens.surroundings import answer_field, boxes_of
+from scangrade.review.screens.surroundings import answer_field, boxes_of, strip_of
 from scangrade.settings import REVIEW
 from scangrade.standing import Concluded
 
@@ -117,7 +117,7 @@ class BookletScreens:
                     "span": span(score.low, score.high),
                     "rule": score.rule,
                     "field": to("/field", b=booklet.id, f=boxed.id) if boxed else "",
-                    "text": to("/region", b=booklet.id, n=str(text.page), q=text.id) if text and only_open else "",
+                    "text": strip_of(layout, booklet.id, text) if text and only_open else None,
                     "by_hand": said(ruling) if ruling else "",
                     "remark": ruling.last.remark if ruling else "",
                     "given": given_text(ruling, question),

@@ -6,12 +6,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from scangrade.model import PageRead, Region, page_key
+from scangrade.model import PageRead, page_key
 from scangrade.review.desk import RefusedError
 from scangrade.review.front import Front
 from scangrade.review.pictures import NoPicture, Picture, cut_region, whole_page
 from scangrade.review.queue import short_key
-from scangrade.review.screens.surroundings import region_of, together
+from scangrade.review.screens.surroundings import shown_region
 
 
 class Images:
@@ -47,18 +47,9 @@ class Images:
         page = concluded.laid.booklet.pages.get(field.page) if concluded and field else None
         if field is None or page is None or not isinstance(page.result, PageRead):
             return PlainTextResponse("There is no such question.", 404)
-        if field.region is not None:
-            margin = 2.0
-            region = Region(
-                field.page,
-                field.region.x_mm - margin,
-                field.region.y_mm - margin,
-                field.region.width_mm + 2 * margin,
-                field.region.height_mm + 2 * margin,
-            )
-        else:
-            region = region_of(layout, together(layout, field))
-        picture = await self.front.desk.pictures.run(cut_region, self.front.desk.source(page), page.result.transform, region)
+        picture = await self.front.desk.pictures.run(
+            cut_region, self.front.desk.source(page), page.result.transform, shown_region(layout, field)
+        )
         return _answer(picture)
 
     async def page(self, request: Request) -> Response:

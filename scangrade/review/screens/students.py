@@ -15,6 +15,7 @@ from scangrade.conclude import said_of
 from scangrade.model import NOBODY, FieldKind, MatchStatus, Student, Topic
 from scangrade.review.front import Front, nothing, to
 from scangrade.review.people import near_number, search
+from scangrade.review.screens.surroundings import Strip, strip_of
 from scangrade.standing import Concluded
 
 
@@ -140,8 +141,8 @@ class StudentScreen:
         laid = concluded.laid
         said = said_of(laid.booklet, concluded.read.written, concluded.read.name)
         by_hand = {one.field: one.number() or "nothing" for one in said.written}
-        pictures: list[dict[str, str]] = []
-        rows: list[dict[str, str]] = []  # rows of cells stand side by side: there may be one on every page
+        pictures: list[dict[str, str | Strip]] = []
+        rows: list[dict[str, str | Strip]] = []  # rows of cells stand side by side: there may be one on every page
         seen: set[str] = set()
         for field in layout.fields:
             kinds = (FieldKind.STICKER, FieldKind.HANDWRITTEN, FieldKind.TEXT)
@@ -152,14 +153,13 @@ class StudentScreen:
                 continue
             if field.kind is FieldKind.DIGIT and field.role == "student_number" and field.group not in seen:
                 seen.add(field.group)
-                pictures.append({"title": "Number as marked", "url": to("/region", b=booklet, n=str(field.page), q=field.id)})
+                pictures.append({"title": "Number as marked", "strip": strip_of(layout, booklet, field)})
             elif telling and field.region is not None:
                 title = {"name": "Name", "student_number": "Number as written"}.get(field.role, "Sticker")
                 title = "Sticker" if field.kind is FieldKind.STICKER else title
                 row = field.kind is FieldKind.HANDWRITTEN
                 title = f"By hand, page {field.page}: {by_hand.get(field.id, 'not read')}" if row else title
-                url = to("/region", b=booklet, n=str(field.page), q=field.id)
-                (rows if row else pictures).append({"title": title, "url": url})
+                (rows if row else pictures).append({"title": title, "strip": strip_of(layout, booklet, field)})
         return {
             "booklet": booklet,
             "number": concluded.identity.number,

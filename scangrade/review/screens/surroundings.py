@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from scangrade.answers.decisions import said
 from scangrade.model import MACHINE, Field, FieldKind, Layout, PageRead, Region, Topic, Verdict, page_key
 from scangrade.review.desk import Desk, box_name
-from scangrade.review.front import LETTERS
+from scangrade.review.front import LETTERS, to
+from scangrade.review.pictures import strip_size
 from scangrade.settings import REVIEW
 from scangrade.standing import Concluded
 
@@ -36,6 +38,28 @@ def region_of(layout: Layout, fields: Sequence[Field]) -> Region:
     else:
         left, right = 4.0, page.width_mm - 4.0
     return Region(fields[0].page, left, top, right - left, bottom - top)
+
+
+def shown_region(layout: Layout, field: Field) -> Region:
+    """The part of a page that is shown for a field: its own place with a margin, else its boxes and those that belong to them."""
+    own, margin = field.region, REVIEW.region_margin_mm
+    if own is None:
+        return region_of(layout, together(layout, field))
+    return Region(field.page, own.x_mm - margin, own.y_mm - margin, own.width_mm + 2 * margin, own.height_mm + 2 * margin)
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """Where the picture of a field comes from, and its size in pixels, which keeps its place on a screen until it comes."""
+
+    url: str
+    width: int
+    height: int
+
+
+def strip_of(layout: Layout, booklet: str, field: Field) -> Strip:
+    """The picture of a field in a booklet."""
+    return Strip(to("/region", b=booklet, n=str(field.page), q=field.id), *strip_size(shown_region(layout, field)))
 
 
 def boxes_of(desk: Desk, concluded: Concluded, fields: Sequence[Field], current: Field | None) -> list[dict[str, Any]]:
