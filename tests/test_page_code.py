@@ -43,6 +43,15 @@ def test_every_kind_in_every_turn(kind: zxingcpp.BarcodeFormat, turns: int) -> N
     assert read_barcode(page, box=BOX) == (TEXT,)
 
 
+def test_beside_another_symbol_a_second_look_finds_the_other_one_too() -> None:
+    page = np.vstack([printed(FORMATS[0], 3.5, "https://publisher"), printed(FORMATS[2], 1.0)])
+    box = (0, 0, 320, 560)
+    assert read_barcode(page, box=box, hard=False) == ("https://publisher",)
+    assert set(read_barcode(page, box=box)) == {"https://publisher", TEXT}
+    alone = printed(FORMATS[2], 1.0)
+    assert read_barcode(alone, box=BOX, hard=False) == (TEXT,)
+
+
 def test_only_the_window_counts() -> None:
     page = printed(FORMATS[0], 3.5)
     assert read_barcode(page, box=(0, 0, 60, 60)) == ()

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from scangrade.answers.decide import decide
 from scangrade.authoring.scanner import COLOUR300, FAX, GOOD, HARD, OFFICE, Scanner
@@ -31,6 +32,7 @@ from scangrade.model import (
     Verdict,
 )
 from scangrade.paper.fiducials import Placement, placements
+from scangrade.paper.page_code import read_barcode
 from scangrade.paper.patches import page_ink
 from scangrade.paper.rasterise import PageImage
 from scangrade.paper.read import FormReader, read_page
@@ -224,6 +226,19 @@ def test_a_page_of_another_exam_is_foreign() -> None:
     assert isinstance(read, PageSetAside)
     assert read.reason is Reason.FOREIGN
     assert "test/0001/1" in read.detail
+
+
+def test_a_publishers_symbol_beside_the_page_code_does_not_make_it_foreign(monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = form(content="{exam}/{copy}/{page}")
+    images, _ = scan(layout, {}, OFFICE)
+
+    def symbols(pixels: NDArray[np.uint8], *, box: tuple[int, int, int, int], hard: bool = True) -> tuple[str, ...]:
+        return ("https://publisher", *read_barcode(pixels, box=box)) if hard else ("https://publisher",)
+
+    monkeypatch.setattr("scangrade.paper.locate.read_barcode", symbols)
+    read = read_page(images[0], FormReader(layout), expected_page=1)
+    assert isinstance(read, PageRead)
+    assert (read.page, read.copy) == (1, "0001")
 
 
 def test_an_unreadable_code_that_names_the_booklet_sets_its_page_aside() -> None:

@@ -215,7 +215,7 @@ def _by_code(
     said: dict[int, list[tuple[int, str, str]]] = {key: [] for key in placements}
     for hard in (False, True):  # upside down there is no code: nothing is tried hard as long as an easy one may settle it
         for key, placement in placements.items():
-            if not said[key]:
+            if all(strange for _, _, strange in said[key]):
                 said[key] = _read_code(ink, form, code, placement, limits, hard=hard)
         confirmed = [
             _Candidate(one.page, one.placement, copy, by_code=True)

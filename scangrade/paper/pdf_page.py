@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
@@ -62,6 +63,12 @@ _HARMLESS = frozenset((
 ))
 # fmt: on
 _SHOWS_TEXT = frozenset(("Tj", "TJ", "'", '"'))
+#: What nearly all scanners write: one image, stretched over the page. It is understood at a glance, in a fifth of the time.
+_ONE_IMAGE = re.compile(
+    rb"[\t\n\f\r ]*q[\t\n\f\r ]+((?:[-+]?(?:\d+(?:\.\d*)?|\.\d+)[\t\n\f\r ]+){6})cm"
+    rb"[\t\n\f\r ]*(/[A-Za-z0-9_.+-]+)[\t\n\f\r ]+Do[\t\n\f\r ]+Q[\t\n\f\r ]*"
+)
+_LONGEST_GLANCE = 200  # bytes
 _INVISIBLE = 3  # text rendering mode of the text that recognition lays under a scan
 
 
@@ -164,9 +171,16 @@ def sole_drawing(page: pikepdf.Page, *, limits: RasteriseLimits) -> Drawing | No
         return None
     contents = page.obj.get("/Contents")
     streams = list(contents) if isinstance(contents, pikepdf.Array) else [contents]
-    if sum(_unpacked(one, limits.max_content_bytes) for one in streams) > limits.max_content_bytes:
+    length = sum(_unpacked(one, limits.max_content_bytes) for one in streams)
+    if length > limits.max_content_bytes:
         return None
-    drawing, clips = _follow(pikepdf.parse_content_stream(page), resources)
+    drawing: Drawing | None
+    clips: list[_Rect] = []
+    glance = length <= _LONGEST_GLANCE and isinstance(contents, pikepdf.Stream) and _ONE_IMAGE.fullmatch(contents.read_bytes())
+    if glance:
+        drawing = _drawn(str(glance[2], "ascii"), _numbers(glance[1].split()), True, resources)
+    else:
+        drawing, clips = _follow(pikepdf.parse_content_stream(page), resources)
     if drawing is None:
         return None
     shown, placed = visible_box(page), _bounds(drawing.matrix)
@@ -252,12 +266,10 @@ def _follow(
                 if operands[0] == "/OC":
                     return nothing
             case "Do":
-                image = resources["/XObject"].get(str(operands[0]))
-                if image is None or not isinstance(image, pikepdf.Stream):
-                    raise UndecodableError("is not in the file")
-                if drawn is not None or image.get("/Subtype") != "/Image":
+                image = _drawn(str(operands[0]), matrix, black, resources)
+                if drawn is not None or image is None:
                     return nothing
-                drawn = Drawing(image, matrix, black)
+                drawn = image
             case _ if operator in _SHOWS_TEXT:
                 if text_mode != _INVISIBLE:
                     return nothing
@@ -268,6 +280,14 @@ def _follow(
         elif operator in ("m", "l", "c", "v", "y"):
             path.extend([(0.0, 0.0, 0.0, 0.0)] * 2)  # a path that is no rectangle: clipping with it is left to the renderer
     return drawn, clips
+
+
+def _drawn(name: str, matrix: _Matrix, black: bool, resources: pikepdf.Dictionary) -> Drawing | None:
+    """The image of a name; None where the name is that of something else."""
+    image = resources["/XObject"].get(name)
+    if image is None or not isinstance(image, pikepdf.Stream):
+        raise UndecodableError("is not in the file")
+    return Drawing(image, matrix, black) if image.get("/Subtype") == "/Image" else None
 
 
 def _numbers(operands: Iterable[object]) -> _Matrix:
@@ -531,7 +551,7 @@ def _decode_jpeg(raw: bytes, samples: _Samples, *, factor: int, channel: str, li
     stored = head.width, head.height, head.channels
     if stored != (samples.width, samples.height, samples.channels) or samples.palette or samples.parameters:
         return None
-    return from_jpeg(raw, factor=factor, channel=channel, exif=False, most_scans=limits.max_jpeg_scans)
+    return from_jpeg(raw, factor=factor, channel=channel, exif=False, most_scans=limits.max_jpeg_scans, head=head)
 
 
 def _decode_jpeg2000(raw: bytes, *, factor: int, channel: str, limits: RasteriseLimits) -> Gray | None:

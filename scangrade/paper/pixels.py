@@ -193,7 +193,7 @@ def pillow_pixel_bytes(mode: str) -> float:
     )
 
 
-def from_jpeg(data: bytes, *, factor: int, channel: str, exif: bool, most_scans: int) -> Gray:
+def from_jpeg(data: bytes, *, factor: int, channel: str, exif: bool, most_scans: int, head: JpegHead | None = None) -> Gray:
     """Decode a JPEG to grey.
 
     Parameters
@@ -208,13 +208,15 @@ def from_jpeg(data: bytes, *, factor: int, channel: str, exif: bool, most_scans:
         Turn as the EXIF orientation says. An image inside a PDF is shown without.
     most_scans : int
         Passes of a progressive JPEG.
+    head : JpegHead, optional
+        Of this file, where it was read already.
 
     Raises
     ------
     UndecodableError
         Where the data is damaged, even if a part of the picture could be saved.
     """
-    head = jpeg_head(data)
+    head = head or jpeg_head(data)
     # looking for more passes costs a tenth of decoding
     if (head is None or not head.one_pass) and data.count(_START_OF_SCAN) > most_scans:
         raise UndecodableError("has more passes than an encoder makes")
