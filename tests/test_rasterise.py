@@ -405,6 +405,22 @@ def rendered_instead(path: Path, monkeypatch: pytest.MonkeyPatch) -> bool:
     return bool(asked)
 
 
+def test_a_page_is_the_same_however_its_content_is_written(tmp_path: Path, picture: Gray) -> None:
+    written: list[dict[str, object]] = [
+        {"matrix": "172.8 0 0 230.4 0 0"},
+        {"matrix": "172.80 +0 -.0 +230.4\n0. 00"},
+        {"matrix": "172.8 0 0 230.4 0 0", "before": b"% a comment\n"},  # this one is parsed
+        {"matrix": "1 0 0 1 0 0 cm 172.8 0 0 230.4 0 0"},
+    ]
+    seen = []
+    for number, how in enumerate(written):
+        path = tmp_path / f"{number}.pdf"
+        pdf_of(path, zlib.compress(picture.tobytes()), picture.shape, {"Filter": Name.FlateDecode}, **how)  # type: ignore[arg-type]
+        seen.append(read(path))
+    assert all(one.sha256 == seen[0].sha256 and one.dpi == seen[0].dpi for one in seen)
+    assert all(np.array_equal(one.pixels, picture) for one in seen)
+
+
 NOT_PLAIN: dict[str, dict[str, object]] = {
     "a line": {"after": b" 0 0 m 100 100 l S"},
     "a filled rectangle": {"after": b" 10 10 20 20 re f"},
