@@ -20,7 +20,7 @@ from typing import Literal
 import cv2
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Dialog, Error, Page, Route, expect, sync_playwright
+from playwright.sync_api import APIResponse, Browser, BrowserContext, Dialog, Error, Page, Route, expect, sync_playwright
 
 from scangrade.model import PageRead, Verdict
 from scangrade.run.store import Store
@@ -921,8 +921,8 @@ def test_beyond_this_machine_a_password_is_asked(sample: ReviewRun, browser: Bro
         server.stop()
 
 
-def test_the_random_sample_ends_with_its_bound(server: Server, open_page: Callable[..., Page]) -> None:
-    page = open_page(server.start())
+def draw_sample(page: Page, server: Server) -> None:
+    """Draw 20 boxes."""
     page.goto(f"http://127.0.0.1:{server.port}/sample")
     ready(page, "sample")
     page.locator("select[name=size]").select_option("20")
@@ -930,16 +930,74 @@ def test_the_random_sample_ends_with_its_bound(server: Server, open_page: Callab
     press(page, "Enter")
     expect(page.locator(".cell")).to_have_count(20)
     ready(page, "sample")
+
+
+def test_the_random_sample_ends_with_its_bound(server: Server, open_page: Callable[..., Page]) -> None:
+    page = open_page(server.start())
+    draw_sample(page, server)
     press(page, "Home", *["Enter"] * 20)
-    expect(page.locator("#bound")).to_contain_text("20 of 20 looked at, 0 wrong", timeout=10000)
+    expect(page.locator("#bound")).to_contain_text("20 of 20 looked at, 0 wrong")
     expect(page.locator("#bound")).to_contain_text("95 % confidence")
     page.reload()
     ready(page, "sample")
     expect(page.locator("#bound")).to_contain_text("20 of 20 looked at, 0 wrong")
     machine = str(page.locator(".cell").first.get_attribute("data-machine"))
     press(page, "Home", "f" if machine != "marked" else "d")
-    expect(page.locator("#bound")).to_contain_text("20 of 20 looked at, 1 wrong", timeout=10000)
+    expect(page.locator("#bound")).to_contain_text("20 of 20 looked at, 1 wrong")
     assert server.decisions()[-1][1] == "mark"  # a wrong one is corrected at once
+
+
+def test_of_overtaking_answers_a_sample_shows_the_last(server: Server, open_page: Callable[..., Page]) -> None:
+    page = open_page(server.start())
+    draw_sample(page, server)
+    first: list[tuple[Route, APIResponse]] = []
+
+    def hold(route: Route) -> None:
+        if first:
+            route.continue_()
+        else:
+            first.append((route, route.fetch()))
+
+    page.route("**/sample", hold)
+    press(page, "Home", "Enter")
+    for _ in range(500):
+        if first:
+            break
+        page.wait_for_timeout(20)
+    press(page, "Enter")
+    expect(page.locator("#bound")).to_contain_text("2 of 20 looked at")
+    (route, response), *_ = first
+    with page.expect_response("**/sample"):
+        route.fulfill(response=response)
+    page.wait_for_timeout(100)
+    expect(page.locator("#bound")).to_contain_text("2 of 20 looked at")
+
+
+@pytest.mark.parametrize("path", ["/grid", "/sample"])
+def test_pictures_leave_connections_for_decisions(server: Server, open_page: Callable[..., Page], path: str) -> None:
+    page = open_page(server.start())
+    draw_sample(page, server)
+    held: list[Route] = []
+    checked: list[bool] = []
+
+    def hold(route: Route) -> None:
+        if checked:
+            route.abort()
+        else:
+            held.append(route)
+
+    page.route(re.compile("/crop[?]"), hold)
+    page.goto(f"http://127.0.0.1:{server.port}{path}")
+    ready(page)
+    for _ in range(500):
+        if len(held) >= 3:
+            break
+        page.wait_for_timeout(20)
+    page.wait_for_timeout(300)  # as long as all would take to be asked for
+    assert 3 <= len(held) <= 4  # of the six that a browser opens to one server
+    checked.append(True)
+    for one in held:
+        one.abort()
 
 
 def test_the_trail_as_files(server: Server, open_page: Callable[..., Page]) -> None:

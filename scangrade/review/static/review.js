@@ -162,15 +162,15 @@ const Grid = {
     this.focus(index >= 0 ? index : Math.max(0, open), false);
   },
 
-  // Pictures are asked for once the keys work and the page has loaded (which they would hold up), six at a time, those in sight before
-  // those within a screen of it: as many at once as a grid has would keep the page busy for half a second. Boxes that are seen as
-  // patches meanwhile wait for those of which nothing is seen.
+  // Pictures are asked for once the keys work and the page has loaded (which they would hold up), four at a time, those in sight before
+  // those within a screen of it: as many at once as a grid has would keep the page busy for half a second, and with six a browser has no
+  // connection left for decisions until one is cut. Boxes that are seen as patches meanwhile wait for those of which nothing is seen.
   pictures() {
     const sight = { cut: [], uncut: [] }, near = { cut: [], uncut: [] };
     let asked = 0, cutting = 0;
     const taken = () => sight.cut.shift() ?? near.cut.shift() ?? (cutting < 3 ? sight.uncut.shift() ?? near.uncut.shift() : undefined);
     const next = () => {
-      for (let cell; asked < 6 && (cell = taken());) {
+      for (let cell; asked < 4 && (cell = taken());) {
         const image = $("img", cell), cut = "patch" in cell.dataset ? 1 : 0;
         if (image.src) continue;
         const ended = () => { asked -= 1; cutting -= cut; next(); };
@@ -955,6 +955,8 @@ const Booklet = {
 };
 
 const Sample = {
+  asked: 0, shown: 0,
+
   begin() {
     Grid.begin();
     $("#draw-form").addEventListener("submit", async (event) => {
@@ -978,9 +980,12 @@ const Sample = {
       cell.classList.toggle("right", found === cell.dataset.machine);
       cell.classList.toggle("wrong", found !== cell.dataset.machine);
       Grid.saved(cell, found);
+      const turn = this.asked += 1;
       const done = await (await fetch("/sample")).text();
       const line = new DOMParser().parseFromString(done, "text/html").querySelector("#bound");
-      if (line) $("#bound").replaceChildren(...line.childNodes);
+      if (!line || turn < this.shown) return; // answers may overtake each other
+      this.shown = turn;
+      $("#bound").replaceChildren(...line.childNodes);
     } catch { delete cell.dataset.state; }
   },
   key(event) {
