@@ -17,7 +17,7 @@ import pytest
 
 from scangrade.answers.identify import Said, identify, words_of_witnesses
 from scangrade.authoring.form import barcode_modules
-from scangrade.authoring.scanner import COPIER_1BIT, GOOD, HARD, OFFICE, ScannedImage, Scanner, scan_page, write_scan
+from scangrade.authoring.scanner import COPIER, COPIER_1BIT, GOOD, HARD, OFFICE, ScannedImage, Scanner, scan_page, write_scan
 from scangrade.authoring.simulate import PrintedForm
 from scangrade.conclude import said_of
 from scangrade.definitions.layout import load_layout
@@ -114,9 +114,37 @@ def test_a_number_beside_another_code_is_told_as_it_is(printed: PrintedForm) -> 
 def test_print_that_is_almost_the_codes_is_read_again(
     printed: PrintedForm, said: Sequence[tuple[str, ...]], stands: str
 ) -> None:
-    with mock.patch.object(sticker_reading, "read_numbers", side_effect=said) as called:
+    with (
+        mock.patch.object(sticker_reading, "read_printed_numbers", return_value=()),
+        mock.patch.object(sticker_reading, "read_numbers", side_effect=said) as called,
+    ):
         assert read(printed, Label("12345678", "12345678"), GOOD).printed == (stands,)
     assert called.call_count == len(said)
+
+
+@pytest.mark.parametrize("scanner", [GOOD, OFFICE, COPIER], ids=lambda scanner: scanner.name)
+def test_print_that_is_surely_the_codes_needs_no_tesseract(printed: PrintedForm, scanner: Scanner) -> None:
+    with mock.patch.object(sticker_reading, "read_numbers", side_effect=AssertionError):
+        for number, turn in (("12345678", 2.0), ("00918273", -8.0), ("64758931", 90.0)):
+            assert read(printed, Label(number, number, turn_deg=turn), scanner).printed == (number,)
+
+
+@pytest.mark.parametrize("place", range(8))
+def test_another_digit_than_the_codes_is_never_taken_for_it(printed: PrintedForm, place: int) -> None:
+    rng = np.random.default_rng(place)
+    number = "".join(map(str, rng.integers(0, 10, 8).tolist()))
+    other = number[:place] + str((int(number[place]) + int(rng.integers(1, 10))) % 10) + number[place + 1 :]
+    scanner = (GOOD, OFFICE, COPIER, COPIER_1BIT)[place % 4]
+    with mock.patch.object(sticker_reading, "read_numbers", return_value=()) as tesseract:
+        assert read(printed, Label(number, other), scanner, seed=place).printed == ()
+    tesseract.assert_called()
+
+
+def test_with_a_second_number_on_it_a_label_is_read_by_tesseract(printed: PrintedForm) -> None:
+    both = "12345678     87654321"
+    with mock.patch.object(sticker_reading, "read_numbers", return_value=("1", "2")) as tesseract:
+        assert read(printed, Label("12345678", both, width_mm=95.0)).printed == ("1", "2")
+    tesseract.assert_called_once()
 
 
 def test_on_an_empty_place_tesseract_is_not_called(printed: PrintedForm) -> None:
@@ -158,7 +186,7 @@ def test_the_forms_own_code_is_not_the_labels() -> None:
 )
 def test_without_tesseract_the_code_is_read_all_the_same(printed: PrintedForm, trouble: Exception) -> None:
     with mock.patch.object(pytesseract, "image_to_data", side_effect=trouble):
-        assert read(printed, Label("12345678", "12345678")) == StickerRead((StickerCode("12345678", "DataMatrix"),))
+        assert read(printed, Label("12345678", "87654321")) == StickerRead((StickerCode("12345678", "DataMatrix"),))
 
 
 # --------------------------------------------------------------------------- whose it is

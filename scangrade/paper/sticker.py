@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from scangrade.geometry import local_scale, project
 from scangrade.model import Region, StickerCode, StickerRead
-from scangrade.settings import PAGE_CODE_READING, STICKER, StickerReading
+from scangrade.paper.print_digits import read_printed_numbers
+from scangrade.settings import PAGE_CODE_READING, PRINTED_DIGITS, STICKER, StickerReading
 
 Pixels = NDArray[np.uint8]
 Matrix = NDArray[np.float64]
@@ -70,8 +71,8 @@ def read_sticker(
     Returns
     -------
     StickerRead
-        Empty where there is no label, or nothing on it can be read. Tesseract is called once where there is a code or what looks like
-        one, and not at all on an empty place; where it is missing or takes too long, there is no printed number.
+        Empty where there is no label, or nothing on it can be read. Tesseract is called where there is what looks like a code, and what is
+        printed beside it is not plainly its number; where it is missing or takes too long, there is no printed number then.
     """
     left, top, right, bottom = region.edges
     margin = settings.margin_mm
@@ -96,11 +97,15 @@ def read_sticker(
 
 
 def _printed(label: Pixels, codes: Sequence[StickerCode], settings: StickerReading) -> tuple[str, ...]:
-    """The numbers printed on a label; read again, smaller and larger, where they are almost what its code says.
+    """The numbers printed on a label: at once where they are surely its code's; else by Tesseract.
 
-    What Tesseract takes for another digit at one size it reads rightly at another, but hardly ever another digit for the code's: so
-    what is found in the code at any size stands, and where nothing ever is, the first reading.
+    That reads again, smaller and larger, where they are almost what the code says: what Tesseract takes for another digit at one size it
+    reads rightly at another, but hardly ever another digit for the code's: so what is found in the code at any size stands, and where
+    nothing ever is, the first reading.
     """
+    confirmed = _confirmed(label, codes, settings)
+    if confirmed:
+        return confirmed
     first = read_numbers(label, settings=settings)
     if not any(_almost(one, code.text, settings) for one in first for code in codes):
         return first
@@ -112,6 +117,21 @@ def _printed(label: Pixels, codes: Sequence[StickerCode], settings: StickerReadi
         if confirmed:
             return confirmed
     return first
+
+
+def _confirmed(label: Pixels, codes: Sequence[StickerCode], settings: StickerReading) -> tuple[str, ...]:
+    """The printed numbers if each is surely one that a code holds; none where another one, or one that is not certain, stands there too."""
+    if not codes:
+        return ()
+    held = {number for code in codes for number in re.findall("[0-9]+", code.text)}
+    for level in PRINTED_DIGITS.levels:
+        dark = dark_of(label, level)
+        numbers = read_printed_numbers(label, dark, settings.pixels_per_mm, least_digits=settings.least_digits)
+        if any(one.text not in held and one.probability >= PRINTED_DIGITS.sure for one in numbers):
+            break
+        if numbers and all(one.text in held and one.probability >= PRINTED_DIGITS.sure for one in numbers):
+            return tuple(dict.fromkeys(one.text for one in numbers))
+    return ()
 
 
 def _almost(printed: str, text: str, settings: StickerReading) -> bool:
@@ -228,7 +248,7 @@ def _densest(
     """The greatest share of a window that is dark, that window's middle, and what is dark as 1; the form's own codes left out."""
     seen = picture.pixels.copy()
     _whiten(seen, picture.to_mm, [_corners(one) for one in beside])
-    dark = _dark(seen)
+    dark = dark_of(seen)
     side = max(1, round(settings.dense_mm * pixels_per_mm))
     _, densest, _, (x, y) = cv2.minMaxLoc(cv2.blur(dark * np.uint8(255), (side, side)))
     return densest / 255, (int(x), int(y)), dark
@@ -238,11 +258,11 @@ def _leads_right(edge: NDArray[np.float32]) -> bool:
     return bool(edge[0] > 0 and -edge[0] <= edge[1] < edge[0])
 
 
-def _dark(pixels: Pixels) -> Pixels:
-    """1 where a picture is darker than half way from its paper to its black; nowhere on paper alone."""
+def dark_of(pixels: Pixels, level: float = 0.5) -> Pixels:
+    """1 where a picture is darker than so far from its black (0) to its paper (1); nowhere on paper alone."""
     black, paper = _percentiles(pixels, (0.5, 75))
-    level = (black + paper) / 2 if paper - black >= PAGE_CODE_READING.least_contrast else 0.0
-    return (pixels < level).astype(np.uint8)
+    bound = black + level * (paper - black) if paper - black >= PAGE_CODE_READING.least_contrast else 0.0
+    return (pixels < bound).astype(np.uint8)
 
 
 def _percentiles(pixels: Pixels, wanted: Sequence[float]) -> list[float]:
@@ -285,7 +305,7 @@ def _label(
 
 def remove_large(pixels: Pixels, settings: StickerReading) -> None:
     """Paint over what is larger than print: bars of a linear code, edges of the label, lines of the form."""
-    count, names, stats, _ = cv2.connectedComponentsWithStats(_dark(pixels), connectivity=8)
+    count, names, stats, _ = cv2.connectedComponentsWithStats(dark_of(pixels), connectivity=8)
     large = stats[:, (cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT)].max(axis=1) > settings.largest_print_mm * settings.pixels_per_mm
     large[0] = False
     if count > 1 and large.any():

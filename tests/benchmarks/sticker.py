@@ -12,11 +12,12 @@ from unittest import mock
 import numpy as np
 
 from scangrade.answers.identify import Said, identify
-from scangrade.authoring.scanner import COLOUR300, COPIER, COPIER_1BIT, EXTREME, FAX, GOOD, HARD, OFFICE, Scanner
+from scangrade.authoring.scanner import COLOUR300, COPIER, COPIER_1BIT, EXTREME, FAX, GOOD, HARD, OFFICE, ScannedImage, Scanner
 from scangrade.authoring.simulate import PrintedForm
 from scangrade.model import MatchStatus, PageRead, Roster, StickerRead, Student
 from scangrade.paper.rasterise import PageImage
 from scangrade.paper.read import FormReader, read_page
+from scangrade.paper.sticker import read_numbers
 from tests import labels
 from tests.labels import Label
 
@@ -50,16 +51,17 @@ def main() -> None:
     form = labels.form(content="{exam}/{copy}/{page}")
     printed, reader = labels.printed_form(form), FormReader(form)
     print(
-        "| severity | labels | code read | not read | misread | print read | not read | misread | settled | flagged | wrong student |"
+        "| severity | labels | code read | not read | misread | print read | not read | misread | by Tesseract | settled | flagged"
+        " | wrong student | other print taken for the code's |"
     )
-    print("|---|---|---|---|---|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|---|---|---|---|---|---|")
     spent: list[float] = []
     for number, severity in enumerate(SEVERITIES):
         if options.only not in (None, severity.name):
             continue
         tally = _measure(severity, options.labels, printed, reader, np.random.default_rng(number), spent)
         columns = [f"{who}_{what}" for who in ("code", "print") for what in ("right", "none", "wrong")]
-        counts = [tally[one] for one in (*columns, "settled", "flagged", "wrong")]
+        counts = [tally[one] for one in (*columns, "tesseract", "settled", "flagged", "wrong", "confused")]
         print(f"| {severity.name} | {options.labels} | {' | '.join(map(str, counts))} |", flush=True)
     print(f"\nCPU per cover page with a label, Tesseract's included: {1000 * float(np.mean(spent)):.0f} ms")
     _costs(printed, reader)
@@ -74,13 +76,19 @@ def _measure(
     for index in range(count):
         number = numbers[index]
         label = pasted(severity, number, KINDS[index % len(KINDS)], rng)
-        image = labels.scanned(label, severity.scanners[index // len(KINDS) % len(severity.scanners)], rng, printed)
-        before = _cpu()
-        result = read_page(PageImage(image.pixels(), image.dpi, "cover"), reader, expected_page=1)
-        spent.append(_cpu() - before)
-        if not isinstance(result, PageRead):
-            raise SystemExit(f"the page was not read: {result}")
-        read = result.sticker or StickerRead()
+        scanner = severity.scanners[index // len(KINDS) % len(severity.scanners)]
+        image = labels.scanned(label, scanner, rng, printed)
+        with mock.patch("scangrade.paper.sticker.read_numbers", wraps=read_numbers) as tesseract:
+            before = _cpu()
+            read = _read(image, reader)
+            spent.append(_cpu() - before)
+        tally["tesseract"] += bool(tesseract.called)
+        # a label whose print is another number than its code, by one digit
+        place = index % len(number)
+        other = number[:place] + str((int(number[place]) + 1 + index % 9) % 10) + number[place + 1 :]
+        with mock.patch("scangrade.paper.sticker.read_numbers", return_value=()):
+            image = labels.scanned(replace(label, printed=other), scanner, rng, printed)
+            tally["confused"] += number in _read(image, reader).printed
         tally[f"code_{_told([one.text for one in read.codes], number)}"] += 1
         tally[f"print_{_told(read.printed, number)}"] += 1
         (identity,), _ = identify({"b": ()}, printed.layout, roster, said={"b": Said(read)})
@@ -88,6 +96,13 @@ def _measure(
         right = settled and identity.student == Student(number)
         tally["settled" if right else "wrong" if settled else "flagged"] += 1
     return tally
+
+
+def _read(image: ScannedImage, reader: FormReader) -> StickerRead:
+    result = read_page(PageImage(image.pixels(), image.dpi, "cover"), reader, expected_page=1)
+    if not isinstance(result, PageRead):
+        raise SystemExit(f"the page was not read: {result}")
+    return result.sticker or StickerRead()
 
 
 def _told(said: Sequence[str], number: str) -> str:
@@ -110,7 +125,7 @@ def pasted(severity: Severity, number: str, kind: str, rng: np.random.Generator)
 
 
 def _costs(printed: PrintedForm, reader: FormReader, rounds: int = 5) -> None:
-    """CPU of one cover page as it is read with a label, with Tesseract left out, with an empty place, and with no place looked at."""
+    """CPU of one cover page with a label, with one that only Tesseract reads, with an empty place, and with no place looked at."""
     plain = FormReader(replace(printed.layout, fields=tuple(one for one in printed.layout.fields if one.boxes)))
     pages = {}
     for dpi in (150, 300):
@@ -118,12 +133,12 @@ def _costs(printed: PrintedForm, reader: FormReader, rounds: int = 5) -> None:
         pages[dpi] = [
             labels.scanned(one, scanner, np.random.default_rng(1), printed) for one in (Label("12345678", "12345678"), None)
         ]
-    print("\n| scan | label | without Tesseract | empty place | form without a place |\n|---|---|---|---|---|")
+    print("\n| scan | label | label that only Tesseract reads | empty place | form without a place |\n|---|---|---|---|---|")
     for dpi, (with_label, empty) in pages.items():
         costs: list[list[float]] = [[], [], [], []]
         for _ in range(rounds):  # in turn, so that a busy machine is as busy for each
             costs[0].append(_cost(with_label.pixels(), dpi, reader))
-            with mock.patch("scangrade.paper.sticker.read_numbers", return_value=()):
+            with mock.patch("scangrade.paper.sticker.read_printed_numbers", return_value=()):
                 costs[1].append(_cost(with_label.pixels(), dpi, reader))
             costs[2].append(_cost(empty.pixels(), dpi, reader))
             costs[3].append(_cost(empty.pixels(), dpi, plain))
