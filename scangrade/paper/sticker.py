@@ -91,27 +91,49 @@ def read_sticker(
             return StickerRead()
         symbols = next((found for one in _attempts(upright, settings) if (found := _symbols(one, beside))), [])
     places = [one.corners_mm for one in symbols] if unread is None or symbols else [unread]
-    label = _label(pixels, matrix, places, beside, settings)
     codes = tuple(dict.fromkeys(one.code for one in symbols))
-    return StickerRead(codes, _printed(label, codes, settings))
+    label = _Label(pixels, matrix, places, beside, settings)
+    return StickerRead(codes, _confirmed(label, codes, settings) or _read_print(label, codes, settings))
 
 
-def _printed(label: Pixels, codes: Sequence[StickerCode], settings: StickerReading) -> tuple[str, ...]:
-    """The numbers printed on a label: at once where they are surely its code's; else by Tesseract.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Label:
+    """A label on a page, of which at least one code is known by its corners in mm."""
 
-    That reads again, smaller and larger, where they are almost what the code says: what Tesseract takes for another digit at one size it
+    pixels: Pixels
+    matrix: Matrix
+    codes_mm: Sequence[Matrix]
+    beside: Sequence[Region]
+    settings: StickerReading
+
+    def print_at(self, scale: float) -> Pixels:
+        """Its print at so many pixels per mm: turned as its first code is, the codes painted over."""
+        settings, (top_left, top_right, bottom_right, bottom_left) = self.settings, self.codes_mm[0]
+        along = (top_right - top_left) + (bottom_right - bottom_left)
+        x, y = self.codes_mm[0].mean(axis=0).tolist()
+        around = (-settings.beside_mm, -settings.above_mm, settings.beside_mm, settings.above_mm)
+        turn = float(np.arctan2(along[1], along[0]))
+        cut = cut_out(self.pixels, self.matrix, around, scale, turn=turn, centre=(x, y))
+        painted = [*(_corners(one) for one in self.beside), *(_grown(one, 0.6) for one in self.codes_mm)]
+        _whiten(cut.pixels, cut.to_mm, painted)
+        return cut.pixels
+
+
+def _read_print(label: _Label, codes: Sequence[StickerCode], settings: StickerReading) -> tuple[str, ...]:
+    """The numbers that Tesseract reads on a label.
+
+    It reads again, smaller and larger, where they are almost what the code says: what Tesseract takes for another digit at one size it
     reads rightly at another, but hardly ever another digit for the code's: so what is found in the code at any size stands, and where
     nothing ever is, the first reading.
     """
-    confirmed = _confirmed(label, codes, settings)
-    if confirmed:
-        return confirmed
-    first = read_numbers(label, settings=settings)
+    seen = label.print_at(settings.pixels_per_mm)
+    remove_large(seen, settings)
+    first = read_numbers(seen, settings=settings)
     if not any(_almost(one, code.text, settings) for one in first for code in codes):
         return first
     for scale in settings.again_pixels_per_mm_of_print:
         factor = scale / settings.pixels_per_mm
-        other = cv2.resize(label, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
+        other = cv2.resize(seen, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
         again = read_numbers(np.asarray(other, np.uint8), settings=settings)
         confirmed = tuple(one for one in again if any(one in code.text for code in codes))
         if confirmed:
@@ -119,14 +141,15 @@ def _printed(label: Pixels, codes: Sequence[StickerCode], settings: StickerReadi
     return first
 
 
-def _confirmed(label: Pixels, codes: Sequence[StickerCode], settings: StickerReading) -> tuple[str, ...]:
+def _confirmed(label: _Label, codes: Sequence[StickerCode], settings: StickerReading) -> tuple[str, ...]:
     """The printed numbers if each is surely one that a code holds; none where another one, or one that is not certain, stands there too."""
     if not codes:
         return ()
     held = {number for code in codes for number in re.findall("[0-9]+", code.text)}
+    scale = PRINTED_DIGITS.pixels_per_mm
+    seen = label.print_at(scale)
     for level in PRINTED_DIGITS.levels:
-        dark = dark_of(label, level)
-        numbers = read_printed_numbers(label, dark, settings.pixels_per_mm, least_digits=settings.least_digits)
+        numbers = read_printed_numbers(seen, dark_of(seen, level), scale, least_digits=settings.least_digits)
         if any(one.text not in held and one.probability >= PRINTED_DIGITS.sure for one in numbers):
             break
         if numbers and all(one.text in held and one.probability >= PRINTED_DIGITS.sure for one in numbers):
@@ -285,22 +308,6 @@ def _whiten(pixels: Pixels, to_mm: Matrix, areas_mm: Sequence[Matrix]) -> None:
     from_mm = np.linalg.inv(to_mm).astype(np.float64)
     for area in areas_mm:
         cv2.fillConvexPoly(pixels, np.rint(project(from_mm, area)).astype(np.int32), (float(_PAPER),))
-
-
-def _label(
-    pixels: Pixels, matrix: Matrix, codes_mm: Sequence[Matrix], beside: Sequence[Region], settings: StickerReading
-) -> Pixels:
-    """The label as its print is read: turned as its first code is, the codes painted over."""
-    top_left, top_right, bottom_right, bottom_left = codes_mm[0]
-    along = (top_right - top_left) + (bottom_right - bottom_left)
-    x, y = codes_mm[0].mean(axis=0).tolist()
-    around = (-settings.beside_mm, -settings.above_mm, settings.beside_mm, settings.above_mm)
-    turn = float(np.arctan2(along[1], along[0]))
-    cut = cut_out(pixels, matrix, around, settings.pixels_per_mm, turn=turn, centre=(x, y))
-    seen = cut.pixels
-    _whiten(seen, cut.to_mm, [*(_corners(one) for one in beside), *(_grown(one, 0.6) for one in codes_mm)])
-    remove_large(seen, settings)
-    return seen
 
 
 def remove_large(pixels: Pixels, settings: StickerReading) -> None:

@@ -135,7 +135,9 @@ def pictures_of(sheet: Sheet, rng: np.random.Generator) -> Iterator[tuple[Text, 
         middle = ((left + right) / 2, (top + bottom) / 2)
         half = (right - left) / 2 + 1.5, (bottom - top) / 2 + 1.2
         turn = float(np.deg2rad(rng.normal(0, 1.0)))
-        cut = cut_out(pixels, matrix, (-half[0], -half[1], half[0], half[1]), STICKER.pixels_per_mm, turn=turn, centre=middle)
+        cut = cut_out(
+            pixels, matrix, (-half[0], -half[1], half[0], half[1]), PRINTED_DIGITS.pixels_per_mm, turn=turn, centre=middle
+        )
         yield one, cut.pixels
 
 
@@ -146,7 +148,7 @@ def examples(pages: int, fonts: Sequence[Path], seed: int) -> tuple[NDArray[np.u
     for sheet in sheets(pages, fonts, seed):
         for text, picture in pictures_of(sheet, rng):
             level = PRINTED_DIGITS.levels[int(rng.integers(len(PRINTED_DIGITS.levels)))]
-            lines, pieces = lines_of(picture, dark_of(picture, level), STICKER.pixels_per_mm, least_pieces=1)
+            lines, pieces = lines_of(picture, dark_of(picture, level), PRINTED_DIGITS.pixels_per_mm, least_pieces=1)
             if len(lines) == 1 and len(pieces) == len(text.text):
                 seen.append(pieces)
                 right += [int(one) if one.isdigit() else OTHER for one in text.text]
@@ -196,7 +198,7 @@ def evaluate(pages: int, fonts: Sequence[Path], seed: int) -> None:
                 one.text
                 for level in PRINTED_DIGITS.levels
                 for one in read_printed_numbers(
-                    picture, dark_of(picture, level), STICKER.pixels_per_mm, least_digits=STICKER.least_digits
+                    picture, dark_of(picture, level), PRINTED_DIGITS.pixels_per_mm, least_digits=STICKER.least_digits
                 )
                 if one.probability >= PRINTED_DIGITS.sure
             ]
