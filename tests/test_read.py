@@ -15,7 +15,7 @@ from scangrade.answers.decide import decide
 from scangrade.authoring.scanner import COLOUR300, FAX, GOOD, HARD, OFFICE, Scanner
 from scangrade.authoring.simulate import print_form
 from scangrade.errors import DefinitionError
-from scangrade.geometry import MM_PER_INCH, as_matrix, project
+from scangrade.geometry import MM_PER_INCH, as_matrix, local_scale, project
 from scangrade.model import (
     FEATURES,
     Booklet,
@@ -148,6 +148,23 @@ def cover(image: PageImage, truth: Transform, places: Mapping[tuple[float, float
                                              (x + half_mm, y + half_mm), (x - half_mm, y + half_mm)])  # fmt: skip
         cv2.fillConvexPoly(pixels, np.rint(corners).astype(np.int32), (level,))
     return PageImage(pixels, image.dpi, image.sha256)
+
+
+def test_what_looks_like_a_small_sheets_marks_does_not_hide_the_sheet() -> None:
+    layout = form(questions=4, content="{exam}/{copy}/{page}")
+    images, truth = scan(layout, {}, OFFICE)
+    pixels, matrix = images[0].pixels.copy(), as_matrix(truth.pages[0].transform)
+    scale, marks = local_scale(matrix, 105, 148), layout.pages[0].fiducials
+    for mark in marks:  # the same marks around the middle, at half the size
+        (x, y), *_ = project(matrix, [(120 + (mark.x_mm - 105) * 0.55, 185 + (mark.y_mm - 148.5) * 0.55)]).round().astype(int)
+        clear = round(3.5 * scale)
+        pixels[y - clear : y + clear, x - clear : x + clear] = 250
+        cv2.circle(pixels, (int(x), int(y)), round(0.55 * mark.size_mm / 2 * scale), (15,), -1)
+    (left, _), *_ = project(matrix, [(marks[0].x_mm + marks[0].size_mm / 2 - 0.3, 148)]).round().astype(int)
+    pixels[:, left : left + 3] = 40  # a streak through two of the real ones
+    read = read_page(PageImage(pixels, images[0].dpi, "streaked"), FormReader(layout), expected_page=1)
+    assert isinstance(read, PageRead), read
+    assert np.abs(as_matrix(read.transform) - matrix)[:2, :2].max() < 0.01 * scale
 
 
 def test_one_covered_mark_is_done_without() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from scangrade.paper.measure import measure
 from scangrade.paper.page_code import match_content, read_barcode
 from scangrade.paper.patches import PageBoxes, PageInk
 from scangrade.paper.reference import Print, find_print, place_by_print
-from scangrade.settings import CONSTELLATION, FRAMES, MEASURE, REFERENCE, REGISTRATION, PageLimits
+from scangrade.settings import CONSTELLATION, FRAMES, MEASURE, REFERENCE, REGISTRATION, PageLimits, RegistrationLimits
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,6 +113,20 @@ def locate(
     -------
     Located or Unlocated
     """
+    marked, found = _located(ink, form, dpi, expected_page, limits)
+    if not isinstance(found, Unlocated) or found.reason is not Reason.NOT_REGISTERED or not marked:
+        return found
+    # Letters and dust may look like all the marks of a small sheet, while one of a sheet that fills the image is hidden.
+    filling = replace(REGISTRATION, least_scale=REGISTRATION.filling_share)
+    candidates = _placed_by_marks(ink, form, dpi, limits=filling) if all(one.placement.alone for one in marked) else []
+    again = _told(ink, form, candidates, expected_page, limits) if candidates else found
+    return again if isinstance(again, Located) else found
+
+
+def _located(
+    ink: PageInk, form: KnownForm, dpi: float | None, expected_page: int, limits: PageLimits
+) -> tuple[list[_Candidate], Located | Unlocated]:
+    """What registration marks allow, if they were found, and what comes of that, or of print or boxes."""
     code = form.layout.page_code
     by_upright = code is not None and code.kind is PageCodeKind.BARCODE
     marked = _placed_by_marks(ink, form, dpi, upright_will_do=by_upright)
@@ -120,10 +134,10 @@ def locate(
         # nearly all pages lie upright, and their code says so: of these the other ways to lie need not be looked at
         found = _told(ink, form, marked, expected_page, limits)
         if (isinstance(found, Located) and found.source == "code") or any(one.placement.rotation for one in marked):
-            return found
+            return marked, found
         marked = _placed_by_marks(ink, form, dpi)
     candidates = marked or _placed_by_print(ink, form, dpi) or _placed_by_boxes(ink, form, dpi)
-    return _told(ink, form, candidates, expected_page, limits) if candidates else _unplaced(form.layout)
+    return marked, _told(ink, form, candidates, expected_page, limits) if candidates else _unplaced(form.layout)
 
 
 def _told(
@@ -155,11 +169,18 @@ def _says_copy(code: PageCode | None) -> bool:
     return code is not None and code.kind is PageCodeKind.BARCODE and "{copy}" in code.content
 
 
-def _placed_by_marks(ink: PageInk, form: KnownForm, dpi: float | None, *, upright_will_do: bool = False) -> list[_Candidate]:
+def _placed_by_marks(
+    ink: PageInk,
+    form: KnownForm,
+    dpi: float | None,
+    *,
+    upright_will_do: bool = False,
+    limits: RegistrationLimits = REGISTRATION,
+) -> list[_Candidate]:
     """Every page under every placement that its registration marks allow; `upright_will_do` as for `placements`."""
     found: list[_Candidate] = []
     for pages in form.alike:
-        for placement in placements(ink, pages[0], dpi=dpi, limits=REGISTRATION, upright_will_do=upright_will_do):
+        for placement in placements(ink, pages[0], dpi=dpi, limits=limits, upright_will_do=upright_will_do):
             found.extend(_Candidate(page.number, placement) for page in pages)
     most = max((one.placement.found for one in found), default=0)
     return [one for one in found if one.placement.found >= most - 1]
