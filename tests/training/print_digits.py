@@ -32,6 +32,7 @@ from scangrade.settings import PRINTED_DIGITS, STICKER
 
 WEIGHTS = Path(print_digits.__file__).parent / "print_digits.npz"
 _DPI = 400  # of the paper that is scanned
+_LEARNED_AT = 12.0  # pixels per mm: finer than it is read, so that digits touch less, and the network becomes surer
 _LETTERS = "ABCDEFGHKLMNOPQRSTUVWXYZabcdefghkmnopqrstuvwxyz&#+"  # each one piece of print, mostly
 _USUAL = 3  # times as often as a fax or worse
 _ROWS, _COLUMNS = 34, 3  # of texts on a page
@@ -127,7 +128,7 @@ def _text(rng: np.random.Generator) -> str:
     return "".join(_LETTERS[int(one)] for one in rng.integers(0, len(_LETTERS), length))
 
 
-def pictures_of(sheet: Sheet, rng: np.random.Generator) -> Iterator[tuple[Text, NDArray[np.uint8]]]:
+def pictures_of(sheet: Sheet, rng: np.random.Generator, pixels_per_mm: float) -> Iterator[tuple[Text, NDArray[np.uint8]]]:
     """Each text upright within two degrees, as a label's print is cut out."""
     pixels, matrix = sheet.scan.pixels(), as_matrix(sheet.scan.transform)
     for one in sheet.texts:
@@ -135,9 +136,8 @@ def pictures_of(sheet: Sheet, rng: np.random.Generator) -> Iterator[tuple[Text, 
         middle = ((left + right) / 2, (top + bottom) / 2)
         half = (right - left) / 2 + 1.5, (bottom - top) / 2 + 1.2
         turn = float(np.deg2rad(rng.normal(0, 1.0)))
-        cut = cut_out(
-            pixels, matrix, (-half[0], -half[1], half[0], half[1]), PRINTED_DIGITS.pixels_per_mm, turn=turn, centre=middle
-        )
+        around = (-half[0], -half[1], half[0], half[1])
+        cut = cut_out(pixels, matrix, around, pixels_per_mm, turn=turn, centre=middle)
         yield one, cut.pixels
 
 
@@ -146,9 +146,9 @@ def examples(pages: int, fonts: Sequence[Path], seed: int) -> tuple[NDArray[np.u
     seen, right = [], []
     rng = np.random.default_rng([seed, 1])
     for sheet in sheets(pages, fonts, seed):
-        for text, picture in pictures_of(sheet, rng):
+        for text, picture in pictures_of(sheet, rng, _LEARNED_AT):
             level = PRINTED_DIGITS.levels[int(rng.integers(len(PRINTED_DIGITS.levels)))]
-            lines, pieces = lines_of(picture, dark_of(picture, level), PRINTED_DIGITS.pixels_per_mm, least_pieces=1)
+            lines, pieces = lines_of(picture, dark_of(picture, level), _LEARNED_AT, least_pieces=1)
             if len(lines) == 1 and len(pieces) == len(text.text):
                 seen.append(pieces)
                 right += [int(one) if one.isdigit() else OTHER for one in text.text]
@@ -190,16 +190,15 @@ def train(pictures: NDArray[np.uint8], right: NDArray[np.intp], seed: int) -> Ne
 def evaluate(pages: int, fonts: Sequence[Path], seed: int) -> None:
     """Print how many numbers are read, and how surely, by scanner."""
     tally: dict[str, list[int]] = {}
+    scale = PRINTED_DIGITS.pixels_per_mm
     rng = np.random.default_rng([seed, 1])
     for sheet in sheets(pages, fonts, seed):
         counts = tally.setdefault(sheet.scanner.name, [0] * 5)
-        for text, picture in pictures_of(sheet, rng):
+        for text, picture in pictures_of(sheet, rng, scale):
             read = [
                 one.text
                 for level in PRINTED_DIGITS.levels
-                for one in read_printed_numbers(
-                    picture, dark_of(picture, level), PRINTED_DIGITS.pixels_per_mm, least_digits=STICKER.least_digits
-                )
+                for one in read_printed_numbers(picture, dark_of(picture, level), scale, least_digits=STICKER.least_digits)
                 if one.probability >= PRINTED_DIGITS.sure
             ]
             if text.text.isdigit():
