@@ -15,17 +15,21 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scangrade.answers.empty_boxes import Sheet, darker
+from scangrade.answers.empty_boxes import Sheet, darker, low_quantile
 from scangrade.model import Box, Field, FieldKind, Layout
 from scangrade.settings import DecideSettings
 
 Cells = NDArray[np.bool_]
+Shades = NDArray[np.uint8]
+
+_BLACK = 255
 
 
-def learn_print_map(sheets: Sequence[Sheet], layout: Layout, *, settings: DecideSettings) -> Mapping[int, Cells]:
-    """Cells of each page's ink map in which ink says nothing of a question.
+def learn_print_map(sheets: Sequence[Sheet], layout: Layout, *, settings: DecideSettings) -> Mapping[int, Shades]:
+    """How dark a cell of each page's ink map may be and say nothing of a question.
 
-    There the form itself may have some, or ink belongs (boxes, regions for writing, stickers), or no question is near.
+    Any darkness says nothing where the form itself may have some, or ink belongs (boxes, regions for writing, stickers), or no question
+    is near.
 
     Parameters
     ----------
@@ -36,13 +40,13 @@ def learn_print_map(sheets: Sequence[Sheet], layout: Layout, *, settings: Decide
 
     Returns
     -------
-    mapping of page number to (H, W) bool array
-        Only for pages of which it is known.
+    mapping of page number to (H, W) uint8 array
+        0 to 255, as in the ink map. Only for pages of which it is known.
     """
     pages: dict[int, list[Sheet]] = {}
     for sheet in sheets:
         pages.setdefault(sheet.page, []).append(sheet)
-    known: dict[int, Cells] = {}
+    known: dict[int, Shades] = {}
     for page, found in pages.items():
         some = found[:: max(1, len(found) // settings.most_for_print_map)]
         maps = [sheet.readings.ink_map for sheet in some if sheet.readings.ink_map.size]
@@ -50,8 +54,7 @@ def learn_print_map(sheets: Sequence[Sheet], layout: Layout, *, settings: Decide
         if not maps:
             continue
         if len(maps) >= settings.least_for_print_map:
-            rank = int(settings.print_quantile * (len(maps) - 1))
-            usual = np.partition(np.stack(maps), rank, axis=0)[rank]
+            usual = low_quantile(np.stack(maps), settings.print_quantile)
         elif blank is not None:
             usual = blank
         else:
@@ -67,7 +70,7 @@ def learn_print_map(sheets: Sequence[Sheet], layout: Layout, *, settings: Decide
         for field in layout.fields:
             if field.kind is FieldKind.CHOICE and field.page == page:
                 beside[_zone(field, settings)] = True
-        known[page] = printed | ~beside
+        known[page] = np.where(printed | ~beside, _BLACK, np.uint8(settings.written_cell * _BLACK)).astype(np.uint8)
     return known
 
 
@@ -81,15 +84,15 @@ def _put(cells: Cells, left: float, top: float, right: float, bottom: float) -> 
 
 
 def written_beside(
-    sheet: Sheet, printed: Cells | None, marked: Iterable[Box], layout: Layout, *, settings: DecideSettings
+    sheet: Sheet, most: Shades | None, marked: Iterable[Box], layout: Layout, *, settings: DecideSettings
 ) -> Mapping[str, int]:
     """How much is written beside the boxes of each choice field of a sheet.
 
     Parameters
     ----------
     sheet : Sheet
-    printed : (H, W) bool array or None
-        As learned; None where it is not known.
+    most : (H, W) uint8 array or None
+        How dark its cells may be and say nothing, as learned; None where it is not known.
     marked : iterable of Box
         Boxes of the sheet that are not empty: their marks may spill over.
     layout : Layout
@@ -102,19 +105,18 @@ def written_beside(
         not known.
     """
     ink = sheet.readings.ink_map
-    if printed is None or not ink.size or ink.shape != printed.shape:
+    if most is None or not ink.size or ink.shape != most.shape:
         return {}
-    dark = darker(ink, settings.written_cell)
-    written = dark > printed
-    if not written.any():  # mostly nothing is
+    if not cv2.countNonZero(cv2.subtract(ink, most)):  # mostly nothing is
         return {}
+    written = ink > most
     belongs = np.zeros_like(written)
     for box in marked:
         _put_box(belongs, box, settings.spill_mm)
     written &= ~belongs
     if not written.any():
         return {}
-    written &= ~_ruled(dark, settings)
+    written &= ~_ruled(darker(ink, settings.written_cell), settings)
     return {
         field.id: int(written[_zone(field, settings)].sum())
         for field in layout.fields

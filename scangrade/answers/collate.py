@@ -357,8 +357,11 @@ def _missing_flags(
 def _duplicate_flags(booklet: Booklet, draft: _Draft, scored_pages: frozenset[int]) -> list[Flag]:
     flags = []
     for number, first in booklet.pages.items():
+        further = draft.images[number][1:]
+        if not further:
+            continue
         known_images = {first.result.image_sha256}
-        for page in draft.images[number][1:]:
+        for page in further:
             if page.result.image_sha256 in known_images:
                 continue
             known_images.add(page.result.image_sha256)

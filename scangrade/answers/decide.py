@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scangrade.answers.beside import Cells, learn_print_map, written_beside
+from scangrade.answers.beside import Shades, learn_print_map, written_beside
 from scangrade.answers.empty_boxes import Sheet, expected
 from scangrade.answers.ink_rules import MARKED, UNDONE, UNSURE, VERDICTS
 from scangrade.answers.judge import FormLearned, Judged, judge, learn_form
@@ -193,7 +193,7 @@ def _beside(
     looked: _Looked,
     questions: Sequence[_Question],
     learned: FormLearned,
-    maps: Mapping[int, Cells],
+    maps: Mapping[int, Shades],
     layout: Layout,
     settings: DecideSettings,
 ) -> Sequence[set[str]]:

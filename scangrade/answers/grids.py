@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from scangrade.model import Answer, Field, FieldKind, Layout, Student
+from scangrade.model import Answer, Field, FieldKind, Layout, Student, Verdict
 from scangrade.settings import IdentifyLimits
 
 ROLE: Final = "student_number"
@@ -100,10 +100,14 @@ def read_grids(answers: Sequence[Answer], grids: Sequence[Sequence[Field]]) -> G
 
 def _column(answer: Answer) -> int:
     """A digit where exactly one box is marked and none is open, `EMPTY` where none is marked, else `OPEN`."""
-    marked = answer.marked
-    if len(marked) > 1 or answer.open:
+    said = [one.verdict for one in answer.verdicts]
+    marked = said.count(_MARKED)
+    if answer.doubt or marked > 1 or _UNSURE in said:
         return OPEN
-    return int(*marked) if marked else EMPTY
+    return int(answer.verdicts[said.index(_MARKED)].box) if marked else EMPTY
+
+
+_MARKED, _UNSURE = Verdict.MARKED, Verdict.UNSURE  # looking up a name of an enumeration takes longer than comparing
 
 
 def fits(grid: Grid | None, number: str) -> bool:

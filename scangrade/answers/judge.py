@@ -243,20 +243,31 @@ class _Boxes:
 
     def empty(self, rows: NDArray[np.intp]) -> NDArray[np.uint8]:
         """Some boxes, in ascending order, as they are when empty."""
-        return self._of_each([one.patches for one in self.blanks], rows)
+        return _of_each([one.patches for one in self.blanks], self.starts, rows)
+
+    def prints(self, rows: NDArray[np.intp]) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
+        """Pictures of some boxes, in ascending order, as they are when empty, each once; and which of them is each box'."""
+        distinct = {id(one): one.patches for one in self.blanks}  # most sheets of a page have the same
+        starts = np.concatenate([[0], np.cumsum([len(one) for one in distinct.values()])])
+        first = dict(zip(distinct, starts.tolist(), strict=False))
+        places = np.arange(self.starts[-1]) + self.each(np.array([first[id(one)] for one in self.blanks]) - self.starts[:-1])
+        wanted, which = np.unique(places[rows], return_inverse=True)
+        return _of_each([*distinct.values()], starts, wanted), which
 
     def patches(self, rows: NDArray[np.intp]) -> NDArray[np.uint8]:
         """Some boxes, in ascending order, as they are."""
-        return self._of_each(self.pictures, rows)
+        return _of_each(self.pictures, self.starts, rows)
 
-    def _of_each(self, pictures: Sequence[NDArray[np.uint8]], rows: NDArray[np.intp]) -> NDArray[np.uint8]:
-        cuts = np.searchsorted(rows, self.starts)
-        pieces = (
-            of_sheet[rows[first:last] - start]
-            for of_sheet, start, first, last in zip(pictures, self.starts, cuts, cuts[1:], strict=False)
-            if first < last
-        )
-        return np.concatenate([no_patches(), *pieces])
+
+def _of_each(pictures: Sequence[NDArray[np.uint8]], starts: NDArray[np.int64], rows: NDArray[np.intp]) -> NDArray[np.uint8]:
+    """Some of the pictures that lie one after the other in these arrays, in ascending order; `starts` as `_Boxes` has them."""
+    cuts = np.searchsorted(rows, starts)
+    pieces = (
+        some[rows[first:last] - start]
+        for some, start, first, last in zip(pictures, starts, cuts, cuts[1:], strict=False)
+        if first < last
+    )
+    return np.concatenate([no_patches(), *pieces])
 
 
 def _inside(added: NDArray[np.uint8]) -> Floats:
@@ -307,24 +318,18 @@ def _recognised(
     some = np.flatnonzero(~plain)
     if len(some):
         known = contexts(boxes.sheets, boxes.blanks, [pens[writer] for writer in boxes.writers.tolist()])[some]
-        seen[some] = _seen(
-            (boxes.patches(some), boxes.empty(some), added[some]), known, _agreeing(convention)[by_ink[some]], settings
-        )
+        seen[some] = _seen(boxes, some, known, _agreeing(convention)[by_ink[some]], settings)
     return seen
 
 
-def _seen(
-    pictures: tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]],
-    known: Floats,
-    likely: NDArray[np.bool_],
-    settings: DecideSettings,
-) -> Floats:
-    """What boxes show: at a first look where that is sure of what is `likely`, (N, len(SIGHTS)), else after a closer one."""
-    seen = first_look(*pictures, known)
+def _seen(boxes: _Boxes, rows: NDArray[np.intp], known: Floats, likely: NDArray[np.bool_], settings: DecideSettings) -> Floats:
+    """What some boxes show: at a first look where that is sure of what is `likely`, (N, len(SIGHTS)), else after a closer one."""
+    patches, added = boxes.patches(rows), boxes.added[rows]
+    empty, which = boxes.prints(rows)
+    seen = first_look(patches, empty, added, known, which)
     word = np.where(likely & SAME[seen.argmax(axis=1)], seen, 0).sum(axis=1)
     left = np.flatnonzero(word < settings.first_look_from)
-    patches, empty, added = (one[left] for one in pictures)
-    seen[left] = recognise(patches, empty, added, known[left])
+    seen[left] = recognise(patches[left], empty[which[left]], added[left], known[left])
     return seen
 
 

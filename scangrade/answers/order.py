@@ -8,6 +8,7 @@ the result says so; whoever asks decides what to do about it.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -130,9 +131,13 @@ def lay(pages: Sequence[ScannedPage], count: int, *, usual: Direction | None, be
     """
     anchors = {index: anchor for index, page in enumerate(pages) if (anchor := known(page, count))}
     seen = Counter(number for _, number in anchors.values())
-    trials = [_try(pages, anchors, direction, order, count, before) for direction, order in _orders(count, seen)]
-    trials = [one for one in trials if one.direction is not Direction.SHEETS or _complete(one) > 1]
-    least = min(one.lacking for one in trials)
+    trials: list[_Trial] = []
+    least = None  # that any trial lacks so far
+    for direction, order in _orders(count, seen):
+        trial = _try(pages, anchors, direction, order, count, before, most=least)
+        if trial is not None and (direction is not Direction.SHEETS or _complete(trial) > 1):
+            trials.append(trial)
+            least = trial.lacking if least is None else min(least, trial.lacking)
     equal = sorted((one for one in trials if one.lacking == least), key=lambda one: one.unread)
     taken = next((one for one in equal if one.direction is usual), equal[0])
     parts = {_unnamed(one, anchors) for one in equal}
@@ -171,14 +176,25 @@ def _try(
     order: tuple[int, ...],
     count: int,
     ending: Ending | None,
-) -> _Trial:
+    *,
+    most: int | None,
+) -> _Trial | None:
+    """The file in one order; None, as soon as that is certain, where it lacks more pages than `most`."""
     position = {page: place for place, page in enumerate(order)}
+    # pages in whose place another lies, or that the file before this one holds, are not lacking
+    enough = math.inf if most is None else most + len(pages) + (ending.pages + len(order) if ending else 0)
     stretches: list[list[int]] = []
+    last: list[int] = []
+    copy_before, place_before = "", 0
     for index, (copy, number) in anchors.items():
-        before = anchors[stretches[-1][-1]] if stretches else None
-        if before is None or before[0] != copy or position[number] <= position[before[1]]:
-            stretches.append([])
-        stretches[-1].append(index)
+        place = position[number]
+        if not last or copy != copy_before or place <= place_before:
+            last = []
+            stretches.append(last)
+            if len(order) * len(stretches) > enough:
+                return None
+        last.append(index)
+        copy_before, place_before = copy, place
     lacking = len(order) * len(stretches) - len(anchors)
     unread = count * len(stretches) - len(anchors)
     placed: dict[int, tuple[int, int]] = {}
@@ -215,6 +231,8 @@ def _gaps(
     position: Mapping[int, int],
 ) -> list[tuple[range, list[tuple[int, int]]]]:
     """For every row of pages without a number between two with one: their indices, and the places (stretch, page) vacant there."""
+    if len(anchors) == len(pages):
+        return []
     owner = [number for number, stretch in enumerate(stretches) for _ in stretch]
     indices = list(anchors)
     gaps = []

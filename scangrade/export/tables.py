@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from scangrade.grades.cells import safe_text
 from scangrade.grades.gradebook import booklet_number
 from scangrade.grades.rounding import rounded
-from scangrade.grades.score import doubtful_pages, part_totals
+from scangrade.grades.score import MadeTotals, doubtful_pages, part_totals
 from scangrade.grades.total import shown_points, total_rule
 from scangrade.model import Answer, Booklet, Flag, FlagKind, Identity, Layout, PageRead, Rubric, ScannedPage, Scorecard
 from scangrade.run.files import Table
@@ -52,12 +52,13 @@ def scores_table(cards: Sequence[Scorecard], identities: Sequence[Identity], rub
         return tuple("" if one is None else rounded(one, rubric.places) for one in points)
 
     rows = []
+    totals: MadeTotals = {}
     for card in cards:
         who = safe_text(card.booklet), safe_text(numbers[card.booklet])
         for one in card.questions:
             points = worth(one.points, questions[one.question].maximum, one.low, one.high)
             rows.append((*who, "question", one.question, *points, safe_text(one.rule)))
-        for total in part_totals(card, rubric):
+        for total in part_totals(card, rubric, totals):
             points = worth(total.points, parts[total.part], total.low, total.high)
             rows.append((*who, "part", total.part, *points, "sum of its questions"))
         exam = ("" if one is None else shown_points(one, rubric) for one in (card.points, rubric.total, card.low, card.high))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from scangrade.errors import Issue, Severity
 from scangrade.grades.cells import is_formula, safe_text
 from scangrade.grades.rounding import rounded
-from scangrade.grades.score import part_totals
+from scangrade.grades.score import MadeTotals, part_totals
 from scangrade.grades.total import grade_of, shown_points
 from scangrade.model import Identity, MatchStatus, Roster, Rubric, Scorecard, Student
 
@@ -105,6 +105,7 @@ def gradebook_rows(
         new ones are put in. A decision changes one of a thousand.
     """
     made = {} if made is None else made
+    totals: MadeTotals = {}
     identity_of = {one.booklet: one for one in identities}
     of_student: dict[str, list[Scorecard]] = defaultdict(list)
     others = []
@@ -119,7 +120,7 @@ def gradebook_rows(
         identity = identity_of[card.booklet]
         known = made.get(card.booklet)
         if known is None or known[0] is not card or known[1] is not identity:
-            known = made[card.booklet] = card, identity, _harmless(_row(card, identity, student, rubric))
+            known = made[card.booklet] = card, identity, _harmless(_row(card, identity, student, rubric, totals))
         return known[2]
 
     rows: list[Row] = []
@@ -139,10 +140,10 @@ def _harmless(cells: Sequence[str]) -> Row:
     return Row((*(safe_text(cell) for cell in text), *rest), formulas)
 
 
-def _row(card: Scorecard, identity: Identity, student: Student | None, rubric: Rubric) -> tuple[str, ...]:
+def _row(card: Scorecard, identity: Identity, student: Student | None, rubric: Rubric, totals: MadeTotals) -> tuple[str, ...]:
     number = booklet_number(identity)
     exam = [card.points, rubric.total, card.low, card.high]
-    points = [*(one.points for one in card.questions), *(one.points for one in part_totals(card, rubric))]
+    points = [*(one.points for one in card.questions), *(one.points for one in part_totals(card, rubric, totals))]
     return (
         *_person(student or Student(number)),
         card.booklet,

@@ -250,15 +250,33 @@ def _void(question: Question) -> _Worth:
     return _Worth(points, points, f"void: {how}")
 
 
-def part_totals(card: Scorecard, rubric: Rubric) -> tuple[PartTotal, ...]:
-    """Points of every part of the rubric, in its order; the exam's floor does not apply to a part."""
+#: Totals that were made before, each with the scores that it was made from; by part and what these are in memory.
+MadeTotals = dict[tuple[str, tuple[int, ...]], tuple[tuple[QuestionScore, ...], PartTotal]]
+
+
+def part_totals(card: Scorecard, rubric: Rubric, made: MadeTotals | None = None) -> tuple[PartTotal, ...]:
+    """Points of every part of the rubric, in its order; the exam's floor does not apply to a part.
+
+    Parameters
+    ----------
+    card : Scorecard
+    rubric : Rubric
+    made : dict, optional
+        Totals that were made before with this rubric: those of the very same scores are taken over, and new ones are put in. Booklets with
+        equal marks share their scores.
+    """
     by_question = {one.question: one for one in card.questions}
+    made = {} if made is None else made
     totals = []
     for part in rubric.parts:
-        own = [by_question[one] for one in part.questions]
-        low = summed([one.low for one in own])
-        high = low if all(one.low is one.high for one in own) else summed([one.high for one in own])
-        totals.append(PartTotal(part.id, _certain(low, high), low, high))
+        own = tuple([by_question[one] for one in part.questions])
+        key = part.id, tuple([id(one) for one in own])
+        known = made.get(key)
+        if known is None:
+            low = summed([one.low for one in own])
+            high = low if all(one.low is one.high for one in own) else summed([one.high for one in own])
+            known = made[key] = own, PartTotal(part.id, _certain(low, high), low, high)
+        totals.append(known[1])
     return tuple(totals)
 
 
