@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from scangrade.answers.empty_boxes import INSIDE, EmptyBoxes, Sheet, added_ink, expected, learn_empty_boxes
+from scangrade.answers.empty_boxes import INSIDE, EmptyBoxes, Sheet, added_ink, expected, learn_empty_boxes, low_quantile
 from scangrade.authoring.person import Style
 from scangrade.model import FEATURES, PATCH_SIDE, Layout, PageRead, Readings, ScannedPage, no_patches
 from scangrade.settings import DECIDE
@@ -78,6 +78,14 @@ def test_a_blank_form_says_what_is_inside() -> None:
     assert off(seen, blank).max() < ALIKE
     assert seen.inside_known.all()
     assert expected(marked, learned) is learned
+
+
+@pytest.mark.parametrize("count", [1, 2, 40, 255, 256, 300])
+@pytest.mark.parametrize("quantile", [0.0, 0.2, 0.5, 1.0])
+def test_a_quantile_found_bit_by_bit_is_the_one_found_by_sorting(count: int, quantile: float) -> None:
+    rng = np.random.default_rng(count)
+    stack = rng.integers(0, 256, (count, 5, 3), np.uint8) // rng.integers(1, 40, (count, 5, 3), np.uint8)
+    assert np.array_equal(low_quantile(stack, quantile), np.sort(stack, axis=0)[int(quantile * (count - 1))])
 
 
 def test_added_ink_forgives_a_pixel_and_no_more() -> None:

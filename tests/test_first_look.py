@@ -115,3 +115,12 @@ def test_numpy_computes_the_network_as_it_is_described(count: int) -> None:
         logits = np.maximum(x @ weights["dense1"] + weights["bias2"], 0) @ weights["dense2"] + weights["bias3"]
         assert np.allclose(found[k], np.exp(logits) / np.exp(logits).sum(), atol=1e-4)
     assert found.shape == (count, len(SIGHTS))
+
+
+def test_boxes_that_share_an_empty_one_are_seen_as_if_each_had_its_own() -> None:
+    rng = np.random.default_rng(4)
+    patches, added = (rng.integers(0, 256, (300, PATCH_SIDE, PATCH_SIDE), np.uint8) for _ in range(2))
+    empty, which = rng.integers(0, 256, (7, PATCH_SIDE, PATCH_SIDE), np.uint8), rng.integers(0, 7, 300)
+    known = rng.random((300, len(CONTEXT)), np.float32)
+    shared, own = first_look(patches, empty, added, known, which), first_look(patches, empty[which], added, known)
+    assert np.allclose(shared, own, atol=1e-5)

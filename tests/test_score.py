@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scangrade.grades.policies import widest
-from scangrade.grades.score import Given, Made, doubtful_pages, part_totals, score
+from scangrade.grades.score import Given, Made, MadeTotals, doubtful_pages, part_totals, score
 from scangrade.grades.total import grade_of, shown_points, total_rule
 from scangrade.grades.version import version_of
 from scangrade.model import (
@@ -262,6 +262,19 @@ def test_parts_are_open_where_a_question_is() -> None:
     exam = rubric(*asked, parts=(Part("P1", "", Fraction(2), ("1",)), Part("P2", "", Fraction(2), ("2",))))
     card, _ = score("b1", [answer(fields[0], "A")], layout(*fields, pages=2), exam, version="")
     assert plain([(one.points, one.low, one.high) for one in part_totals(card, exam)]) == [(2, 2, 2), (None, 0, 2)]
+
+
+def test_totals_of_parts_are_each_booklets_own_where_booklets_share_some() -> None:
+    fields = (choice("1"), choice("2"))
+    asked = [question(name, Policy.ALL_OR_NOTHING, 2, "A") for name in "12"]
+    exam = rubric(*asked, parts=(Part("P1", "", Fraction(2), ("1",)), Part("P2", "", Fraction(2), ("2",))))
+    scores: Made = {}
+    totals: MadeTotals = {}
+    for marks in ("AA", "AB", "BA", "AA", "BB"):
+        held = [answer(one, mark) for one, mark in zip(fields, marks, strict=True)]
+        card, _ = score("b1", held, layout(*fields), exam, version="", made=scores)
+        assert part_totals(card, exam, totals) == part_totals(card, exam)
+    assert len(totals) == 4
 
 
 # --------------------------------------------------------------------------- questions that do not count, and bonus

@@ -48,6 +48,7 @@ from scangrade.settings import SCORE, ScoreLimits
 
 _NOTHING: Final[frozenset[str]] = frozenset()
 _EVERY_PAGE: Final = 0
+_ANSWERED: Final = frozenset({FieldKind.CHOICE, FieldKind.CREDIT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,7 @@ def score(
     fields: dict[str, list[Field]] = defaultdict(list)
     version_pages = set()
     for one in layout.fields:
-        if one.kind in (FieldKind.CHOICE, FieldKind.CREDIT):
+        if one.kind in _ANSWERED:
             fields[one.question].append(one)
         elif one.kind is FieldKind.VERSION:
             version_pages.add(one.page)
