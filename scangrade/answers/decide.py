@@ -221,19 +221,25 @@ def _worded(
     """The questions, but those told already, beside whose marks a word is seen, where it could say which one is meant; and whose."""
     judged = looked.judged
     filled, verdicts = judged.sight != _EMPTY, judged.verdict
-    to_see: dict[tuple[int, int], list[int]] = {}  # rows of boxes, by booklet and page
-    inked = _ink_around(looked, settings) >= settings.word_mm2
+    maybe: list[tuple[_Question, int, NDArray[np.int64]]] = []  # whose, and where its boxes are judged
     for question in questions:
         if not question.choice:
             continue
         there, at = looked.find(question)
         doubtful = (verdicts[at] == UNDONE).any(axis=1) | ((verdicts[at] == MARKED).sum(axis=1) != 1)
-        for k in np.flatnonzero(doubtful & inked[at].any(axis=1) & filled[at].any(axis=1)).tolist():
-            position = int(there[k])
-            if question.field.id not in told[position]:
-                for (page, row), one in zip(question.places, filled[at[k]].tolist(), strict=True):
-                    if one:
-                        to_see.setdefault((position, page), []).append(row)
+        for k in np.flatnonzero(doubtful & filled[at].any(axis=1)).tolist():
+            if question.field.id not in told[there[k]]:
+                maybe.append((question, int(there[k]), at[k]))
+    if not maybe:
+        return
+    inked = _ink_around(looked, np.concatenate([at for _, _, at in maybe]), settings) >= settings.word_mm2
+    to_see: dict[tuple[int, int], list[int]] = {}  # rows of boxes, by booklet and page
+    starts = np.cumsum([0, *(len(at) for _, _, at in maybe)]).tolist()
+    for (question, position, at), start, end in zip(maybe, starts, starts[1:], strict=False):
+        if inked[start:end].any():
+            for (page, row), one in zip(question.places, filled[at].tolist(), strict=True):
+                if one:
+                    to_see.setdefault((position, page), []).append(row)
     if not to_see:
         return
     seen, known, whose = [], [], []
@@ -250,16 +256,16 @@ def _worded(
     yield from (whose[k] for k in np.flatnonzero(words >= settings.word_from).tolist())
 
 
-def _ink_around(looked: _Looked, settings: DecideSettings) -> NDArray[np.float64]:
-    """Square millimetres of ink around each judged box; none where it is not known what is printed there."""
+def _ink_around(looked: _Looked, rows: NDArray[np.int64], settings: DecideSettings) -> NDArray[np.float64]:
+    """Square millimetres of ink around some judged boxes; none where it is not known what is printed there."""
     sheets = [sheet for one in looked.scripts for sheet in (*one.own, *one.spare)]
     of_page: dict[int, NDArray[np.float64]] = {}
     for sheet in sheets:
         if sheet.page not in of_page:
             of_page[sheet.page] = np.array([4 * box.width_mm * box.height_mm for box in sheet.boxes]) / PATCH_SIDE**2
-    pixels = np.concatenate([of_page[sheet.page] for sheet in sheets])
-    found = ink_around(looked.judged.added, darkness=settings.written_cell) * pixels
-    return np.asarray(found * looked.judged.around_known)
+    pixels = np.concatenate([of_page[sheet.page] for sheet in sheets])[rows]
+    found = ink_around(looked.judged.added[rows], darkness=settings.written_cell) * pixels
+    return np.asarray(found * looked.judged.around_known[rows])
 
 
 def _sheets(pages: Iterable[ScannedPage], boxes: Mapping[int, tuple[Box, ...]]) -> list[Sheet]:
