@@ -69,6 +69,7 @@ def lessons(examples: Examples, *, rounds: int, seed: int) -> Lessons:
             patches, empty, added = (np.ascontiguousarray(channel) for channel in seen[here].swapaxes(0, 1))
             told[here] = recognise(patches, empty, added, examples.context[index])
         print(f"round {turn + 1} varied", flush=True)
+    told /= told.sum(axis=1, keepdims=True)  # to the last bit
     return Lessons(seen, np.tile(examples.context, (rounds, 1)), told)
 
 
@@ -134,7 +135,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--rounds", type=int, default=4, help="of varying the boxes")
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=24)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, default=WEIGHTS)
     asked = parser.parse_args()
