@@ -115,7 +115,7 @@ def test_print_that_is_almost_the_codes_is_read_again(
     printed: PrintedForm, said: Sequence[tuple[str, ...]], stands: str
 ) -> None:
     with (
-        mock.patch.object(sticker_reading, "read_printed_numbers", return_value=()),
+        mock.patch.object(sticker_reading, "is_only_number", return_value=False),
         mock.patch.object(sticker_reading, "read_numbers", side_effect=said) as called,
     ):
         assert read(printed, Label("12345678", "12345678"), GOOD).printed == (stands,)
@@ -125,7 +125,7 @@ def test_print_that_is_almost_the_codes_is_read_again(
 @pytest.mark.parametrize("scanner", [GOOD, OFFICE, COPIER], ids=lambda scanner: scanner.name)
 def test_print_that_is_surely_the_codes_needs_no_tesseract(printed: PrintedForm, scanner: Scanner) -> None:
     with mock.patch.object(sticker_reading, "read_numbers", side_effect=AssertionError):
-        for number, turn in (("12345678", 2.0), ("00918273", -8.0), ("64758931", 90.0)):
+        for number, turn in (("12345678", 2.0), ("00918273", -8.0), ("64758931", 5.0)):
             assert read(printed, Label(number, number, turn_deg=turn), scanner).printed == (number,)
 
 
@@ -455,12 +455,3 @@ def test_forgetting_numbers_takes_them_out_of_the_labels(graded: Path, tmp_path:
         assert all(page.result.sticker is None for page in store.pages() if isinstance(page.result, PageRead))
     held = b"".join(path.read_bytes() for path in run.iterdir() if path.is_file())
     assert not [number for number in ("12345678", "33334444", "99999999", "00918273") if number.encode() in held]
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_percentiles_are_those_of_numpy(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    pixels = rng.integers(0, 256, (int(rng.integers(1, 40)), 7), np.uint8)
-    assert sticker_reading._percentiles(pixels, (0, 0.5, 50, 75, 100)) == pytest.approx(
-        np.percentile(pixels, (0, 0.5, 50, 75, 100)).tolist()
-    )

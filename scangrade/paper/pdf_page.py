@@ -65,7 +65,7 @@ _HARMLESS = frozenset((
 _SHOWS_TEXT = frozenset(("Tj", "TJ", "'", '"'))
 #: What nearly all scanners write: one image, stretched over the page. It is understood at a glance, in a fifth of the time.
 _ONE_IMAGE = re.compile(
-    rb"[\t\n\f\r ]*q[\t\n\f\r ]+((?:[-+]?(?:\d+(?:\.\d*)?|\.\d+)[\t\n\f\r ]+){6})cm"
+    rb"[\t\n\f\r ]*q[\t\n\f\r ]+((?:[-+]?(?:\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})[\t\n\f\r ]+){6})cm"
     rb"[\t\n\f\r ]*(/[A-Za-z0-9_.+-]+)[\t\n\f\r ]+Do[\t\n\f\r ]+Q[\t\n\f\r ]*"
 )
 _LONGEST_GLANCE = 200  # bytes

@@ -1,8 +1,9 @@
-"""Reads numbers printed in a typeface, such as those on a label, a hundred times as fast as Tesseract.
+"""Tells whether a number is printed on a picture, and no other one, thirty times as fast as Tesseract reads what is there.
 
-Print is taken apart into connected pieces; a small network says which digit a piece is, or that it is none; digits beside each other on a
-line are a number. It is there to confirm what is known already: where it is not sure of every digit, somebody else must read. The weights
-are in `print_digits.npz`; `tests/training/README.md` says how they are made, and from what.
+Print is taken apart into connected pieces; a small network says which digit a piece is, or that it is none. Pieces beside each other that
+may be digits are a stretch. A number is there if one stretch surely is that number, and no other one is as long as a number. Whatever
+cannot be told, print that is too small, too pale, or touches, counts as digits: then somebody else must read. The weights are in
+`print_digits.npz`; `tests/training/README.md` says how they are made, and from what.
 
 References
 ----------
@@ -12,11 +13,11 @@ References
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
-from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +25,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scangrade.settings import PRINTED_DIGITS, PrintedDigitSettings
+from scangrade.settings import PAGE_CODE_READING, PRINTED_DIGITS, PrintedDigitSettings
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -33,135 +34,218 @@ SIDE: Final = 20  #: pixels of a piece brought to one height
 OTHER: Final = 10  #: code of a piece that is no digit
 
 
-@dataclass(frozen=True, slots=True)
-class PrintedNumber:
-    """Digits that stand beside each other."""
-
-    text: str
-    probability: float  #: of its least certain digit, 0 to 1
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Where a connected piece of print lies, in pixels."""
-
-    left: int
-    top: int
-    width: int
-    height: int
-
-
-def read_printed_numbers(
-    pixels: Pixels,
-    dark: Pixels,
-    pixels_per_mm: float,
-    *,
-    least_digits: int,
-    settings: PrintedDigitSettings = PRINTED_DIGITS,
-) -> tuple[PrintedNumber, ...]:
-    """Read the numbers on a picture.
+def is_only_number(
+    pixels: Pixels, number: str, pixels_per_mm: float, *, least_digits: int, settings: PrintedDigitSettings = PRINTED_DIGITS
+) -> bool:
+    """Whether a number is surely printed on a picture, and nothing else that may be one.
 
     Parameters
     ----------
     pixels : (H, W) uint8 array
         Upright within a few degrees.
-    dark : (H, W) uint8 array
-        1 where there is print.
+    number : str
+        Digits.
     pixels_per_mm : float
         Of the picture.
     least_digits : int
-        Of a number.
+        What has fewer digits is no number.
     settings : PrintedDigitSettings
-
-    Returns
-    -------
-    tuple of PrintedNumber
-        From top to bottom; each as many digits as stand beside each other, whatever stands there besides.
     """
-    lines, pictures = lines_of(pixels, dark, pixels_per_mm, least_pieces=least_digits, settings=settings)
-    if not lines:
-        return ()
-    probabilities = _network()(pictures)
+    if not pixels.size:
+        return False
+    faint = pieces_of(dark_of(pixels, settings.faintest), pixels_per_mm, settings=settings)
+    only: _Stretch | None = None
+    sure = False
+    for turn, level in enumerate(settings.levels):
+        pieces = pieces_of(dark_of(pixels, level), pixels_per_mm, settings=settings)
+        if len(pieces) + len(faint) > settings.most_pieces:
+            return False
+        # numbers of students are about as long as each other: what cannot be read and is shorter is a word
+        numbers = [
+            one
+            for one in _stretches(pixels, pieces, faint, settings)
+            if one.digits >= (least_digits if one.text else len(number) - 1) and (one.text or one.even)
+        ]
+        if only is None:
+            if len(numbers) != 1:
+                return False
+            only = numbers[0]
+        here = [one for one in numbers if one.lies_on(only)]
+        if turn < settings.levels_of_others and len(here) < len(numbers):
+            return False
+        if any(one.text != number for one in here if len(one.text) == len(number)):
+            return False  # whatever another level makes of it
+        sure = sure or ([one.text for one in here] == [number] and here[0].probability >= settings.sure)
+        if sure and turn + 1 >= settings.levels_of_others:
+            return True
+    return False
+
+
+def dark_of(pixels: Pixels, level: float = 0.5) -> Pixels:
+    """1 where a picture is darker than so far from its black (0) to its paper (1); nowhere on paper alone."""
+    black, paper = percentiles(pixels, (0.5, 75))
+    bound = black + level * (paper - black) if paper - black >= PAGE_CODE_READING.least_contrast else 0.0
+    return (pixels < bound).astype(np.uint8)
+
+
+def percentiles(pixels: Pixels, wanted: Sequence[float]) -> list[float]:
+    """As `numpy.percentile` gives them, in a tenth of its time: there are only 256 levels."""
+    below = np.cumsum(cv2.calcHist([pixels], [0], None, [256], [0, 256]).ravel().astype(np.int64))
     found = []
-    first = 0
-    for line in lines:
-        told = probabilities[first : first + len(line)]
-        first += len(line)
-        digits = told.argmax(axis=1)
-        for is_digit, run in groupby(range(len(line)), key=lambda k, digits=digits: digits[k] != OTHER):  # type: ignore[misc]
-            members = list(run)
-            if is_digit and len(members) >= least_digits:
-                text = "".join(str(digits[k]) for k in members)
-                found.append(PrintedNumber(text, float(told[members, digits[members]].min())))
-    return tuple(found)
+    for one in wanted:
+        at = one / 100 * (pixels.size - 1)
+        low, high = np.searchsorted(below, (math.floor(at), math.ceil(at)), side="right").tolist()
+        found.append(low + (high - low) * (at - math.floor(at)))
+    return found
 
 
-def lines_of(
-    pixels: Pixels,
-    dark: Pixels,
-    pixels_per_mm: float,
-    *,
-    least_pieces: int,
-    settings: PrintedDigitSettings = PRINTED_DIGITS,
-) -> tuple[list[list[Piece]], Pixels]:
-    """Pieces of print as large as digits that stand beside each other, from left to right, line by line; and all their pictures.
+@dataclass(frozen=True, slots=True, eq=False)
+class Piece:
+    """A connected piece of print, in pixels."""
 
-    Parameters are those of `read_printed_numbers`; lines of less than `least_pieces` are left out.
+    left: int
+    top: int
+    width: int
+    height: int
+    own: NDArray[np.bool_]  #: (height, width) where it is
 
-    Returns
-    -------
-    list of list of Piece, (N, SIDE, SIDE) uint8 array
-        Darkness of each piece alone, 0 paper to 255 its darkest, in order.
-    """
+    @property
+    def right(self) -> int:
+        """Column after its last one."""
+        return self.left + self.width
+
+    def height_among(self, others: Sequence[Piece]) -> int:
+        """How high what is there is within its columns, itself included; where it is broken, that is more than its own height."""
+        highest = self.height
+        for other in others:
+            if self.touches(other):
+                rows = np.flatnonzero(other.own[:, max(0, self.left - other.left) : self.right - other.left].any(axis=1))
+                highest = max(highest, int(rows[-1] - rows[0]) + 1 if len(rows) else 0)
+        return highest
+
+    def touches(self, other: Piece) -> bool:
+        """Whether their rectangles meet."""
+        across = self.left < other.right and other.left < self.right
+        return across and self.top < other.top + other.height and other.top < self.top + self.height
+
+
+def pieces_of(dark: Pixels, pixels_per_mm: float, *, settings: PrintedDigitSettings = PRINTED_DIGITS) -> list[Piece]:
+    """Pieces of print that may be digits, or several that touch, left to right: not what is too small, too tall, a rule, or cut off."""
     _, names, stats, _ = cv2.connectedComponentsWithStats(dark, connectivity=8, ltype=cv2.CV_32S)
-    low, high = (round(length * pixels_per_mm) for length in (settings.least_height_mm, settings.greatest_height_mm))
-    tall = (stats[:, cv2.CC_STAT_HEIGHT] >= low) & (stats[:, cv2.CC_STAT_HEIGHT] <= high)
-    slim = stats[:, cv2.CC_STAT_WIDTH] <= settings.greatest_width * stats[:, cv2.CC_STAT_HEIGHT]
-    chosen = [k for k in np.flatnonzero(tall & slim).tolist() if k]  # 0 is the paper
-    pieces = {Piece(*stats[k, :4].tolist()): k for k in chosen}
-    found = _lines(sorted(pieces, key=lambda one: one.left), settings)
-    lines = sorted((line for line in found if len(line) >= least_pieces), key=lambda line: line[0].top)
-    pictures = [_picture(pixels, np.asarray(names, np.int32), pieces[piece], piece) for line in lines for piece in line]
-    return lines, np.array(pictures, dtype=np.uint8).reshape(-1, SIDE, SIDE)
+    wide, high, area = (stats[:, one] for one in (cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT, cv2.CC_STAT_AREA))
+    low, most = settings.least_height_mm * pixels_per_mm, settings.greatest_height_mm * pixels_per_mm
+    rule = (wide > most) & (area < settings.least_fill * wide * high)
+    chosen = np.flatnonzero((high >= low) & (high <= most) & ~rule)
+    found = []
+    for k in chosen[np.argsort(stats[chosen, cv2.CC_STAT_LEFT], kind="stable")].tolist():
+        left, top, width, height = stats[k, :4].tolist()
+        cut = left == 0 or top == 0 or left + width == dark.shape[1] or top + height == dark.shape[0]
+        if k and not cut:  # 0 is the paper
+            found.append(Piece(left, top, width, height, names[top : top + height, left : left + width] == k))
+    return found
 
 
-def _lines(pieces: Sequence[Piece], settings: PrintedDigitSettings) -> Iterator[list[Piece]]:
-    """Pieces from left to right, those of which each begins soon after the one before it ends, as high and as low."""
-    open_lines: list[list[Piece]] = []
+def rows_of(pieces: Sequence[Piece], *, settings: PrintedDigitSettings = PRINTED_DIGITS) -> list[list[Piece]]:
+    """Pieces, given from left to right, of which each begins soon after the one before it ends, about as high and as low."""
+    rows: list[list[Piece]] = []
+    open_rows: list[list[Piece]] = []
+    tallest = max((one.height for one in pieces), default=0)
     for piece in pieces:
-        best = None
-        for line in open_lines:
-            last = line[-1]
-            together = min(last.top + last.height, piece.top + piece.height) - max(last.top, piece.top)
+        open_rows = [row for row in open_rows if piece.left - row[-1].right <= settings.greatest_gap * tallest]
+        best: list[Piece] | None = None
+        for row in open_rows:
+            last = row[-1]
             taller = max(last.height, piece.height)
-            gap = piece.left - (last.left + last.width)
-            near = -0.3 * taller <= gap <= settings.greatest_gap * taller
-            if near and together >= settings.least_overlap * taller and (best is None or line[-1].left > best[-1].left):
-                best = line
+            together = min(last.top + last.height, piece.top + piece.height) - max(last.top, piece.top)
+            near = piece.left - last.right <= settings.greatest_gap * taller
+            if near and together >= settings.least_overlap * taller and (best is None or last.left > best[-1].left):
+                best = row
         if best is None:
-            open_lines.append([piece])
+            best = []
+            rows.append(best)
+            open_rows.append(best)
+        best.append(piece)
+    return rows
+
+
+def pictures_of(pixels: Pixels, pieces: Sequence[Piece], *, settings: PrintedDigitSettings = PRINTED_DIGITS) -> Pixels:
+    """Each piece alone, as dark as it is, brought to one height in the middle of a square: (N, SIDE, SIDE), 255 its darkest."""
+    pictures = np.zeros((len(pieces), SIDE, SIDE), np.uint8)
+    for piece, picture in zip(pieces, pictures, strict=True):
+        top, left = max(0, piece.top - 1), max(0, piece.left - 1)
+        seen = pixels[top : piece.top + piece.height + 1, left : piece.right + 1].astype(np.float32)
+        own = np.zeros(seen.shape, np.uint8)
+        row, column = piece.top - top, piece.left - left
+        own[row : row + piece.height, column : column + piece.width] = piece.own
+        own = np.asarray(cv2.dilate(own, np.ones((3, 3), np.uint8)), np.uint8)
+        bright = round(settings.paper_quantile * (seen.size - 1))
+        paper, black = float(np.partition(seen, bright, axis=None)[bright]), float(seen[own > 0].min())
+        ink = np.where(own > 0, (paper - seen) / max(paper - black, 1.0), 0).clip(0, 1).astype(np.float32)
+        height = SIDE - 2
+        width = min(height, max(1, round(ink.shape[1] * height / ink.shape[0])))
+        start = (SIDE - width) // 2
+        picture[1:-1, start : start + width] = np.rint(cv2.resize(ink, (width, height), interpolation=cv2.INTER_AREA) * 255)
+    return pictures
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """What stands beside each other and may be digits."""
+
+    digits: int  #: how many, where they touch as many as have room
+    text: str  #: as it reads; "" where a part of it cannot be read
+    probability: float  #: of the least certain digit
+    even: bool  #: whether all is as high, as digits are, and letters of a word seldom
+    place: tuple[int, int, int, int]  #: left, top, right and bottom in pixels
+
+    def lies_on(self, other: _Stretch) -> bool:
+        """Whether it is where another one is, and nowhere else, but for a letter's width."""
+        (x0, y0, x1, y1), (left, top, right, bottom) = self.place, other.place
+        slack = (bottom - top) / 2
+        return left - slack <= x0 and x1 <= right + slack and top - slack <= y0 and y1 <= bottom + slack
+
+
+def _stretches(
+    pixels: Pixels, pieces: Sequence[Piece], faint: Sequence[Piece], settings: PrintedDigitSettings
+) -> list[_Stretch]:
+    """Everything on a picture that may be digits: between pieces that surely are none, or a wide space."""
+    whole = [
+        one
+        for one in pieces
+        if one.width <= settings.greatest_width * one.height and one.height >= settings.least_whole * one.height_among(faint)
+    ]
+    told = dict(zip(map(id, whole), _network()(pictures_of(pixels, whole, settings=settings)), strict=True)) if whole else {}
+    pale = [one for one in faint if not any(one.touches(other) for other in pieces)]
+    found = []
+    for row in rows_of(sorted([*pieces, *pale], key=lambda one: one.left), settings=settings):
+        stretch: list[Piece] = []
+        for piece in (*row, None):
+            other = piece is None or (id(piece) in told and told[id(piece)][OTHER] >= settings.surely_other)
+            if other and stretch:
+                heights = [one.height_among(faint) for one in stretch]
+                even = max(heights) <= settings.most_uneven * min(heights) + 1
+                found.append(_read(stretch, told, even, settings))
+                stretch = []
+            if piece is not None and not other:
+                stretch.append(piece)
+    return found
+
+
+def _read(stretch: Sequence[Piece], told: dict[int, Floats], even: bool, settings: PrintedDigitSettings) -> _Stretch:
+    digits, texts, least = 0, [], 1.0
+    for piece in stretch:
+        if id(piece) in told:
+            probabilities = told[id(piece)]
+            code = int(probabilities.argmax())
+            least = min(least, float(probabilities[code]))
+            texts.append("" if code == OTHER else str(code))
+            digits += 1
         else:
-            best.append(piece)
-    yield from open_lines
-
-
-def _picture(pixels: Pixels, names: NDArray[np.int32], name: int, piece: Piece) -> Pixels:
-    """A piece alone, as dark as it is, brought to one height and put into the middle of a square."""
-    rim = 1
-    top, left = max(0, piece.top - rim), max(0, piece.left - rim)
-    window = (slice(top, piece.top + piece.height + rim), slice(left, piece.left + piece.width + rim))
-    own = cv2.dilate((names[window] == name).astype(np.uint8), np.ones((3, 3), np.uint8))
-    seen = pixels[window].astype(np.float32)
-    bright = round(0.95 * (seen.size - 1))
-    paper, black = float(np.partition(seen, bright, axis=None)[bright]), float(seen[own > 0].min())
-    ink = np.where(own > 0, (paper - seen) / max(paper - black, 1.0), 0).clip(0, 1).astype(np.float32)
-    height = SIDE - 2
-    width = min(height, max(1, round(ink.shape[1] * height / ink.shape[0])))
-    shrunk = cv2.resize(ink, (width, height), interpolation=cv2.INTER_AREA)
-    picture = np.zeros((SIDE, SIDE), np.uint8)
-    start = (SIDE - width) // 2
-    picture[1:-1, start : start + width] = np.rint(shrunk * 255)
-    return picture
+            texts.append("")
+            digits += max(1, round(piece.width / (settings.digit_width * piece.height)))
+    left, right = min(one.left for one in stretch), max(one.right for one in stretch)
+    top, bottom = min(one.top for one in stretch), max(one.top + one.height for one in stretch)
+    return _Stretch(digits, "".join(texts) if all(texts) else "", least, even, (left, top, right, bottom))
 
 
 class Network:

@@ -6,7 +6,6 @@ along the direction of the code. What the texts mean, and whether they agree, is
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from scangrade.geometry import local_scale, project
 from scangrade.model import Region, StickerCode, StickerRead
-from scangrade.paper.print_digits import read_printed_numbers
+from scangrade.paper.print_digits import dark_of, is_only_number
 from scangrade.settings import PAGE_CODE_READING, PRINTED_DIGITS, STICKER, StickerReading
 
 Pixels = NDArray[np.uint8]
@@ -142,19 +141,12 @@ def _read_print(label: _Label, codes: Sequence[StickerCode], settings: StickerRe
 
 
 def _confirmed(label: _Label, codes: Sequence[StickerCode], settings: StickerReading) -> tuple[str, ...]:
-    """The printed numbers if each is surely one that a code holds; none where another one, or one that is not certain, stands there too."""
-    if not codes:
+    """The number that the codes hold if it is surely what is printed, and nothing else on the label may be a number; else none."""
+    held = {number for code in codes for number in re.findall("[0-9]+", code.text) if len(number) >= settings.least_digits}
+    if len(held) != 1:
         return ()
-    held = {number for code in codes for number in re.findall("[0-9]+", code.text)}
-    scale = PRINTED_DIGITS.pixels_per_mm
-    seen = label.print_at(scale)
-    for level in PRINTED_DIGITS.levels:
-        numbers = read_printed_numbers(seen, dark_of(seen, level), scale, least_digits=settings.least_digits)
-        if any(one.text not in held and one.probability >= PRINTED_DIGITS.sure for one in numbers):
-            break
-        if numbers and all(one.text in held and one.probability >= PRINTED_DIGITS.sure for one in numbers):
-            return tuple(dict.fromkeys(one.text for one in numbers))
-    return ()
+    (number,), scale = held, PRINTED_DIGITS.pixels_per_mm
+    return (number,) if is_only_number(label.print_at(scale), number, scale, least_digits=settings.least_digits) else ()
 
 
 def _almost(printed: str, text: str, settings: StickerReading) -> bool:
@@ -279,24 +271,6 @@ def _densest(
 
 def _leads_right(edge: NDArray[np.float32]) -> bool:
     return bool(edge[0] > 0 and -edge[0] <= edge[1] < edge[0])
-
-
-def dark_of(pixels: Pixels, level: float = 0.5) -> Pixels:
-    """1 where a picture is darker than so far from its black (0) to its paper (1); nowhere on paper alone."""
-    black, paper = _percentiles(pixels, (0.5, 75))
-    bound = black + level * (paper - black) if paper - black >= PAGE_CODE_READING.least_contrast else 0.0
-    return (pixels < bound).astype(np.uint8)
-
-
-def _percentiles(pixels: Pixels, wanted: Sequence[float]) -> list[float]:
-    """As `numpy.percentile` gives them, in a tenth of its time: there are only 256 levels."""
-    below = np.cumsum(cv2.calcHist([pixels], [0], None, [256], [0, 256]).ravel().astype(np.int64))
-    found = []
-    for one in wanted:
-        at = one / 100 * (pixels.size - 1)
-        low, high = np.searchsorted(below, (math.floor(at), math.ceil(at)), side="right").tolist()
-        found.append(low + (high - low) * (at - math.floor(at)))
-    return found
 
 
 def _corners(region: Region) -> Matrix:

@@ -26,8 +26,8 @@ from PIL import Image, ImageDraw, ImageFont
 from scangrade.authoring.scanner import SCANNERS, ScannedImage, Scanner, scan_page
 from scangrade.geometry import MM_PER_INCH, as_matrix
 from scangrade.paper import print_digits
-from scangrade.paper.print_digits import OTHER, SIDE, Network, lines_of, read_printed_numbers
-from scangrade.paper.sticker import cut_out, dark_of
+from scangrade.paper.print_digits import OTHER, SIDE, Network, dark_of, is_only_number, pictures_of, pieces_of, rows_of
+from scangrade.paper.sticker import cut_out
 from scangrade.settings import PRINTED_DIGITS, STICKER
 
 WEIGHTS = Path(print_digits.__file__).parent / "print_digits.npz"
@@ -128,7 +128,7 @@ def _text(rng: np.random.Generator) -> str:
     return "".join(_LETTERS[int(one)] for one in rng.integers(0, len(_LETTERS), length))
 
 
-def pictures_of(sheet: Sheet, rng: np.random.Generator, pixels_per_mm: float) -> Iterator[tuple[Text, NDArray[np.uint8]]]:
+def texts_of(sheet: Sheet, rng: np.random.Generator, pixels_per_mm: float) -> Iterator[tuple[Text, NDArray[np.uint8]]]:
     """Each text upright within two degrees, as a label's print is cut out."""
     pixels, matrix = sheet.scan.pixels(), as_matrix(sheet.scan.transform)
     for one in sheet.texts:
@@ -146,11 +146,11 @@ def examples(pages: int, fonts: Sequence[Path], seed: int) -> tuple[NDArray[np.u
     seen, right = [], []
     rng = np.random.default_rng([seed, 1])
     for sheet in sheets(pages, fonts, seed):
-        for text, picture in pictures_of(sheet, rng, _LEARNED_AT):
+        for text, picture in texts_of(sheet, rng, _LEARNED_AT):
             level = PRINTED_DIGITS.levels[int(rng.integers(len(PRINTED_DIGITS.levels)))]
-            lines, pieces = lines_of(picture, dark_of(picture, level), _LEARNED_AT, least_pieces=1)
-            if len(lines) == 1 and len(pieces) == len(text.text):
-                seen.append(pieces)
+            pieces = pieces_of(dark_of(picture, level), _LEARNED_AT)
+            if len(rows_of(pieces)) == 1 and len(pieces) == len(text.text):
+                seen.append(pictures_of(picture, pieces))
                 right += [int(one) if one.isdigit() else OTHER for one in text.text]
     return np.concatenate(seen), np.array(right, dtype=np.intp)
 
@@ -188,27 +188,28 @@ def train(pictures: NDArray[np.uint8], right: NDArray[np.intp], seed: int) -> Ne
 
 
 def evaluate(pages: int, fonts: Sequence[Path], seed: int) -> None:
-    """Print how many numbers are read, and how surely, by scanner."""
+    """Print how often numbers are confirmed, by scanner: themselves, with another digit, and with one or two digits less."""
     tally: dict[str, list[int]] = {}
     scale = PRINTED_DIGITS.pixels_per_mm
     rng = np.random.default_rng([seed, 1])
     for sheet in sheets(pages, fonts, seed):
-        counts = tally.setdefault(sheet.scanner.name, [0] * 5)
-        for text, picture in pictures_of(sheet, rng, scale):
-            read = [
-                one.text
-                for level in PRINTED_DIGITS.levels
-                for one in read_printed_numbers(picture, dark_of(picture, level), scale, least_digits=STICKER.least_digits)
-                if one.probability >= PRINTED_DIGITS.sure
-            ]
-            if text.text.isdigit():
-                counts[0] += 1
-                counts[1] += text.text in read
-                counts[2] += any(one != text.text and len(one) == len(text.text) for one in read)
-            else:
-                counts[3] += 1
-                counts[4] += bool(read)
-    print("| scanner | numbers | read surely | surely as another | words | surely as a number |\n|---|---|---|---|---|---|")
+        counts = tally.setdefault(sheet.scanner.name, [0] * 4)
+        for text, picture in texts_of(sheet, rng, scale):
+            number = text.text
+
+            def confirmed(one: str, picture: NDArray[np.uint8] = picture) -> bool:
+                return is_only_number(picture, one, scale, least_digits=STICKER.least_digits)
+
+            if not number.isdigit():
+                continue
+            place, step = int(rng.integers(len(number))), int(rng.integers(1, 10))
+            changed = [number[:k] + str((int(number[k]) + step) % 10) + number[k + 1 :] for k in (place, place - 1)]
+            shorter = [one for one in (number[1:], number[:-1], number[2:], number[:-2]) if len(one) >= STICKER.least_digits]
+            counts[0] += 1
+            counts[1] += confirmed(number)
+            counts[2] += any(map(confirmed, changed))
+            counts[3] += any(map(confirmed, shorter))
+    print("| scanner | numbers | confirmed | another one confirmed | a part of it confirmed |\n|---|---|---|---|---|")
     for name, counts in sorted(tally.items()):
         print(f"| {name} | {' | '.join(map(str, counts))} |")
     print(f"| all | {' | '.join(str(sum(one)) for one in zip(*tally.values(), strict=True))} |")

@@ -15,6 +15,7 @@ from scangrade.review.desk import dismissible
 from scangrade.review.front import Front, nothing, to
 from scangrade.review.pictures import NoPicture
 from scangrade.review.queue import short_key
+from scangrade.review.screens.surroundings import paper_of
 from scangrade.settings import REVIEW
 
 
@@ -116,11 +117,11 @@ class AsideScreen:
                     "scan": page.ref.scan,
                     "scan_page": page.ref.scan_page,
                     "url": to("/page", k=short_key(page_key(page)), b=flag.booklet),
+                    "paper": paper_of(desk.definitions.layout, page.result.page),
                 }
                 for page in pages
             ],
             aside=self._in_its_place(flag),
-            paper=desk.definitions.layout.pages[0],
             questions=questions if flag.kind is FlagKind.MISSING_PAGE else [],
             **self.front.neighbours(request, item.url),
         )

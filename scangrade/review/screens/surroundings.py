@@ -62,6 +62,12 @@ def strip_of(layout: Layout, booklet: str, field: Field) -> Strip:
     return Strip(to("/region", b=booklet, n=str(field.page), q=field.id), *strip_size(shown_region(layout, field)))
 
 
+def paper_of(layout: Layout, page: int) -> tuple[int, int]:
+    """Width and height of a page's paper in mm, about as its scan is; that of the first one where the page is not known."""
+    known = next((one for one in layout.pages if one.number == page), layout.pages[0])
+    return round(known.width_mm), round(known.height_mm)
+
+
 def boxes_of(desk: Desk, concluded: Concluded, fields: Sequence[Field], current: Field | None) -> list[dict[str, Any]]:
     """Boxes with their verdicts and where they are, in mm of the layout."""
     layout, made = desk.definitions.layout, []
