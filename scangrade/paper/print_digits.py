@@ -1,4 +1,4 @@
-"""Tells whether a number is printed on a picture, and no other one, thirty times as fast as Tesseract reads what is there.
+"""Tells whether a number is printed on a picture, and no other one, in a tenth of the time in which Tesseract reads it.
 
 Print is taken apart into connected pieces; a small network says which digit a piece is, or that it is none. Pieces beside each other that
 may be digits are a stretch. A number is there if one stretch surely is that number, and no other one is as long as a number. Whatever
