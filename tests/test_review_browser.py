@@ -791,6 +791,32 @@ def test_tab_goes_everywhere_and_shows_where(server: Server, open_page: Callable
         assert places == sorted(places) and len(places) >= 5, path
 
 
+class Held:
+    """Requests that wait until they are let through."""
+
+    def __init__(self) -> None:
+        self.routes: list[Route] = []
+        self._through = False
+
+    def hold(self, route: Route) -> None:
+        if self._through:
+            route.continue_()
+        else:
+            self.routes.append(route)
+
+    def wait(self, page: Page, count: int) -> None:
+        for _ in range(500):
+            if len(self.routes) >= count:
+                return
+            page.wait_for_timeout(20)
+        raise AssertionError(f"{len(self.routes)} of {count} were asked for")
+
+    def let_through(self) -> None:
+        self._through = True
+        for route in self.routes:
+            route.continue_()
+
+
 #: Where everything stands that a person may look at or type into, and pictures that wait until they are near.
 PLACES = """() => [...document.querySelectorAll("input, button, a, h1, h2, tr, figure")].map((one) => {
   const box = one.getBoundingClientRect();
@@ -808,27 +834,13 @@ def test_nothing_moves_when_pictures_come(server: Server, open_page: Callable[..
     page = open_page(server.start())
     if path == "flag":
         path = str(page.locator("a[href^='/flag']").first.get_attribute("href"))
-    held: list[Route] = []
-    let_through: list[bool] = []
-
-    def hold(route: Route) -> None:
-        if let_through:
-            route.continue_()
-        else:
-            held.append(route)
-
-    page.route(re.compile("/(region|page|crop)[?]"), hold)
+    pictures = Held()
+    page.route(re.compile("/(region|page|crop)[?]"), pictures.hold)
     page.goto(f"http://127.0.0.1:{server.port}{path}", wait_until="domcontentloaded")
     ready(page)
-    for _ in range(500):
-        if held:
-            break
-        page.wait_for_timeout(20)
-    assert held
+    pictures.wait(page, 1)
     before = page.evaluate(PLACES)
-    let_through.append(True)
-    for one in held:
-        one.continue_()
+    pictures.let_through()
     page.wait_for_function(COMPLETE)
     assert page.evaluate(PLACES) == before
 
@@ -976,28 +988,15 @@ def test_of_overtaking_answers_a_sample_shows_the_last(server: Server, open_page
 def test_pictures_leave_connections_for_decisions(server: Server, open_page: Callable[..., Page]) -> None:
     page = open_page(server.start())
     draw_sample(page, server)
-    held: list[Route] = []
-    checked: list[bool] = []
-
-    def hold(route: Route) -> None:
-        if checked:
-            route.abort()
-        else:
-            held.append(route)
-
+    pictures = Held()
     page.goto("about:blank")  # what the page before still asks for is not counted
-    page.route(re.compile("/crop[?]"), hold)
+    page.route(re.compile("/crop[?]"), pictures.hold)
     page.goto(f"http://127.0.0.1:{server.port}/sample")
     ready(page, "sample")
-    for _ in range(500):
-        if len(held) >= 4:
-            break
-        page.wait_for_timeout(20)
+    pictures.wait(page, 4)
     page.wait_for_timeout(300)  # as long as all would take to be asked for
-    assert len(held) == 4  # of the six that a browser opens to one server
-    checked.append(True)
-    for one in held:
-        one.abort()
+    assert len(pictures.routes) == 4  # of the six that a browser opens to one server
+    pictures.let_through()
 
 
 def test_the_trail_as_files(server: Server, open_page: Callable[..., Page]) -> None:
